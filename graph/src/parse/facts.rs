@@ -1,0 +1,877 @@
+//! What each item of a file is called, what it mentions, and a digest of its tokens.
+//!
+//! Facts are gathered file by file, on all threads; `fingerprint` then joins them. Two readings of a body
+//! have to be told apart: the parameters of a function hide nodes of the same name, so a parameter's name
+//! must not lead to that node's code, or every edit would run everything downstream.
+//!
+//! Guiding rule: a name that might lead to an item does lead there. The exceptions are listed where they are
+//! made, each with the reason why it cannot hide an edit.
+
+use std::collections::BTreeSet;
+
+use blake3::Hasher;
+
+use super::items::{Item, ItemKind};
+use super::lex::Kind;
+use super::tokens::{Lexed, Range, is_keyword, is_primitive, plain};
+use super::{attributes, items};
+
+/// 32 bytes of blake3.
+pub(crate) type Digest = [u8; 32];
+
+/// In what way an item can be reached by a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Role {
+    Function,
+    /// Types, traits, modules, macros, consts, statics.
+    Item,
+    /// A `use`, by its alias.
+    Use,
+    /// A method, associated const or type, by the impl or trait that holds it.
+    Member,
+    /// An impl, by the names in its header.
+    Header,
+}
+
+/// How a name is mentioned, which decides what it may lead to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum How {
+    Any,
+    /// Behind a `.`: a field or a method.
+    Member,
+    /// A function's own parameter: anything but a function.
+    Parameter,
+}
+
+/// Whether a scope counts an item for all that stands in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ambient {
+    No,
+    Always,
+    /// A `use` of this name: if it is a trait, every method call may mean it.
+    IfTrait {
+        original: String,
+        from_std: bool,
+    },
+}
+
+/// A file that the source includes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Include {
+    /// Candidates for the absolute path, relative to the source's directory.
+    Paths(Vec<String>),
+    /// The path is computed.
+    Unknown,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Fact {
+    pub names: Vec<(String, Role)>,
+    pub is_trait: bool,
+    /// A `mod name;`.
+    pub is_module: bool,
+    pub mentions: BTreeSet<(String, How)>,
+    pub digest: Digest,
+    /// The scope that it stands in, by index into the file's facts; a scope's own is its parent.
+    pub scope: Option<usize>,
+    pub ambient: Ambient,
+    /// Counts for every node of all files: what it makes is not visible.
+    pub global: bool,
+    pub includes: Vec<Include>,
+    /// For a `pub fn` at the top: the digest of the node, without its name, parameters numbered.
+    pub node: Option<Digest>,
+    /// The token of the fn's name, by which its spec is found.
+    pub name_start: u32,
+}
+
+/// The facts of one file; the first one is the file's scope.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Facts {
+    pub facts: Vec<Fact>,
+}
+
+/// Macros whose arguments are plain expressions or formats, evaluated in place. Names in the arguments of
+/// others may become anything.
+const KNOWN_MACROS: [&str; 27] = [
+    "assert",
+    "assert_eq",
+    "assert_ne",
+    "debug_assert",
+    "debug_assert_eq",
+    "debug_assert_ne",
+    "df",
+    "eprint",
+    "eprintln",
+    "format",
+    "format_args",
+    "matches",
+    "panic",
+    "polars_bail",
+    "polars_ensure",
+    "polars_err",
+    "print",
+    "println",
+    "todo",
+    "unimplemented",
+    "unreachable",
+    "vec",
+    "write",
+    "writeln",
+    "line",
+    "column",
+    "file",
+];
+
+/// Derives that do not look at doc comments.
+const KNOWN_DERIVES: [&str; 11] = [
+    "Clone",
+    "Copy",
+    "Debug",
+    "Default",
+    "Deserialize",
+    "Eq",
+    "Hash",
+    "Ord",
+    "PartialEq",
+    "PartialOrd",
+    "Serialize",
+];
+
+/// Attributes that make no items of their own.
+const KNOWN_ATTRIBUTES: [&str; 26] = [
+    "allow",
+    "automatically_derived",
+    "cfg",
+    "cold",
+    "coverage",
+    "default",
+    "deny",
+    "deprecated",
+    "derive",
+    "diagnostic",
+    "doc",
+    "expect",
+    "forbid",
+    "inline",
+    "macro_export",
+    "macro_use",
+    "must_use",
+    "non_exhaustive",
+    "path",
+    "repr",
+    "rustfmt",
+    "serde",
+    "test",
+    "track_caller",
+    "warn",
+    "cfg_attr",
+];
+
+/// The macros that keep their meaning: those that no file defines or imports anew.
+pub(crate) struct Known {
+    redefined: BTreeSet<String>,
+}
+
+impl Known {
+    pub fn without(redefined: BTreeSet<String>) -> Known {
+        Known { redefined }
+    }
+
+    pub fn macro_is_known(&self, name: &str) -> bool {
+        KNOWN_MACROS.contains(&name) && !self.redefined.contains(name)
+    }
+}
+
+/// Names of macros that a file defines, and names of known ones that it imports (`use fancy::format;`).
+pub(crate) fn redefined_macros(lexed: &Lexed<'_>) -> BTreeSet<String> {
+    let mut redefined = BTreeSet::new();
+    for index in 0..lexed.tokens.len() {
+        let Some(word) = lexed.ident(index) else { continue };
+        if word == "macro_rules" && lexed.is_punct(index + 1, b'!') {
+            redefined.extend(lexed.ident(index + 2).map(str::to_owned));
+        }
+        let ends = matches!(lexed.kind(index + 1), Some(Kind::Punct(b';' | b',') | Kind::Close(b'}')));
+        if ends && KNOWN_MACROS.contains(&word) && in_use(lexed, index) {
+            redefined.insert(word.to_owned());
+        }
+    }
+    redefined
+}
+
+/// Whether a token stands in a `use` item: looks back to the last `;` or the file's start.
+fn in_use(lexed: &Lexed<'_>, index: usize) -> bool {
+    let mut at = index;
+    while at > 0 {
+        at -= 1;
+        if lexed.is(at, "use") {
+            return true;
+        }
+        if lexed.is_punct(at, b';') || matches!(lexed.kind(at), Some(Kind::Open(b'(') | Kind::Close(b')'))) {
+            return false;
+        }
+    }
+    false
+}
+
+/// Gathers the facts of one file.
+pub(crate) fn gather(lexed: &Lexed<'_>, level: &items::Level, module: &[String], known: &Known) -> Facts {
+    let mut gatherer = Gatherer { lexed, known, facts: Vec::new() };
+    gatherer.level(&level.inner_attributes, &level.items, module, None, &[]);
+    Facts { facts: gatherer.facts }
+}
+
+struct Gatherer<'a> {
+    lexed: &'a Lexed<'a>,
+    known: &'a Known,
+    facts: Vec<Fact>,
+}
+
+impl Gatherer<'_> {
+    fn level(
+        &mut self,
+        inner: &[Range],
+        items: &[Item],
+        path: &[String],
+        parent: Option<usize>,
+        attributes: &[Range],
+    ) {
+        let mut reader = Reader::new(self.lexed, self.known, false);
+        reader.frame(b"scope");
+        for segment in path {
+            reader.word(segment);
+        }
+        for range in attributes.iter().chain(inner) {
+            reader.read(*range);
+        }
+        // `macro_rules!` of one name shadow each other by order, so the order counts where there are two.
+        let mut macros: Vec<&str> = Vec::new();
+        for item in items.iter().filter(|it| it.kind == ItemKind::MacroRules) {
+            macros.extend(item.name.map(|it| self.lexed.text(it)));
+        }
+        let distinct: BTreeSet<&str> = macros.iter().copied().collect();
+        if distinct.len() < macros.len() {
+            reader.frame(b"order");
+            for item in items {
+                reader.word(item.name.map_or("", |it| self.lexed.text(it)));
+            }
+        }
+        let scope = self.facts.len();
+        self.facts.push(reader.fact(Vec::new(), parent));
+        for item in items.iter().filter(|it| !attributes::is_test(self.lexed, it)) {
+            self.item(item, path, scope, parent.is_none());
+        }
+    }
+
+    fn item(&mut self, item: &Item, path: &[String], scope: usize, top: bool) {
+        let lexed = self.lexed;
+        let name = item.name.map(|it| lexed.text(it).to_owned());
+        let named = |role| name.iter().map(|it| (plain(it).to_owned(), role)).collect::<Vec<_>>();
+        match item.kind {
+            ItemKind::Use => return self.uses(item, scope),
+            ItemKind::Mod => return self.module(item, path, scope),
+            _ => {}
+        }
+        let strange = has_strange_attribute(lexed, item);
+        let derives_inside = item.kind == ItemKind::Fn
+            && item.body.is_some_and(|(open, close)| (open..close).any(|it| lexed.is(it, "derive")));
+        let keep_docs =
+            strange || derives_inside || matches!(item.kind, ItemKind::MacroRules | ItemKind::MacroCall);
+        let mut reader = Reader::new(lexed, self.known, keep_docs);
+        reader.frame(b"item");
+        let mut names = match item.kind {
+            ItemKind::Fn => named(Role::Function),
+            _ => named(Role::Item),
+        };
+        match item.kind {
+            ItemKind::Fn => reader.function(item, false),
+            ItemKind::Impl | ItemKind::Trait => {
+                let open = item.body.map_or(item.range.end, |it| it.0);
+                if item.kind == ItemKind::Impl {
+                    let words = (item.head..open).filter_map(|it| lexed.ident(it));
+                    let words: BTreeSet<&str> = words.filter(|it| !is_keyword(it)).map(plain).collect();
+                    names.extend(words.into_iter().map(|it| (it.to_owned(), Role::Header)));
+                }
+                let mut read = item.range.start;
+                for member in &item.items {
+                    names.extend(member.name.map(|it| (plain(lexed.text(it)).to_owned(), Role::Member)));
+                    reader.read(Range::new(read, member.range.start));
+                    match member.kind {
+                        ItemKind::Fn => reader.function(member, false),
+                        _ => reader.read(member.range),
+                    }
+                    read = member.range.end;
+                    // What a macro makes inside an impl has names that nobody sees.
+                    reader.global |=
+                        member.kind == ItemKind::MacroCall || has_strange_attribute(lexed, member);
+                }
+                reader.read(Range::new(read, item.range.end));
+            }
+            _ => reader.read(item.range),
+        }
+        reader.global |= strange
+            || item.kind == ItemKind::MacroCall
+            || item.kind == ItemKind::Extern
+            || name.as_deref() == Some("_");
+        let mut fact = reader.fact(names, Some(scope));
+        fact.is_trait = item.kind == ItemKind::Trait;
+        if item.kind == ItemKind::Fn {
+            fact.name_start = item.name.map_or(0, |it| lexed.tokens[it].start);
+            if top && item.visibility == items::Visibility::Public {
+                let mut reader = Reader::new(lexed, self.known, keep_docs);
+                reader.frame(b"node");
+                reader.function(item, true);
+                fact.node = Some(*reader.hasher.finalize().as_bytes());
+            }
+        }
+        self.facts.push(fact);
+    }
+
+    fn module(&mut self, item: &Item, path: &[String], scope: usize) {
+        let Some(name) = item.name.map(|it| self.lexed.text(it).to_owned()) else { return };
+        if item.body.is_some() {
+            let mut inner = path.to_vec();
+            inner.push(name);
+            let attributes: Vec<Range> = item.attributes.clone();
+            self.level(&item.inner_attributes, &item.items, &inner, Some(scope), &attributes);
+            return;
+        }
+        // `mod name;`: the contents are in a file of its own, which the caller gives among the included ones.
+        let mut reader = Reader::new(self.lexed, self.known, false);
+        reader.read(item.range);
+        let path_attribute = item.attributes.iter().find(|it| self.lexed.is(it.start + 2, "path"));
+        let paths = match path_attribute.and_then(|it| string_value(self.lexed.text(it.start + 4))) {
+            Some(path) => vec![path],
+            None => vec![format!("{name}.rs"), format!("{name}/mod.rs")],
+        };
+        reader.includes.push(Include::Paths(paths));
+        reader.global = true;
+        let mut fact = reader.fact(vec![(name, Role::Item)], Some(scope));
+        fact.is_module = true;
+        self.facts.push(fact);
+    }
+
+    /// Each leaf of a `use` is an item of its own, so that another name in the same braces changes nothing.
+    fn uses(&mut self, item: &Item, scope: usize) {
+        let mut leaves = Vec::new();
+        let end = item.range.end.saturating_sub(1);
+        use_leaves(self.lexed, Range::new(item.head + 1, end), &[], &mut leaves);
+        for leaf in leaves {
+            let mut reader = Reader::new(self.lexed, self.known, false);
+            reader.frame(b"use");
+            for range in &item.attributes {
+                reader.read(*range);
+            }
+            for token in &leaf.tokens {
+                reader.word(self.lexed.text(*token));
+                reader.mention(self.lexed.text(*token), How::Any);
+            }
+            let mut ambient = Ambient::Always;
+            let mut names = Vec::new();
+            match &leaf.alias {
+                None => {}
+                Some(alias) => {
+                    names.push((plain(alias).to_owned(), Role::Use));
+                    let from_std = leaf
+                        .tokens
+                        .iter()
+                        .find_map(|it| self.lexed.ident(*it))
+                        .is_some_and(|it| matches!(it, "std" | "core" | "alloc"));
+                    ambient = if alias == "_" {
+                        Ambient::Always
+                    } else {
+                        Ambient::IfTrait { original: leaf.original.clone(), from_std }
+                    };
+                }
+            }
+            reader.word(leaf.alias.as_deref().unwrap_or("*"));
+            let mut fact = reader.fact(names, Some(scope));
+            fact.ambient = ambient;
+            self.facts.push(fact);
+        }
+    }
+}
+
+struct Leaf {
+    /// The tokens of the path, prefix included.
+    tokens: Vec<usize>,
+    original: String,
+    /// `None` for a glob.
+    alias: Option<String>,
+}
+
+fn use_leaves(lexed: &Lexed<'_>, range: Range, prefix: &[usize], leaves: &mut Vec<Leaf>) {
+    let mut tokens = prefix.to_vec();
+    let mut index = range.start;
+    while index < range.end {
+        if let Some(close) = lexed.group(index, b'{') {
+            for piece in lexed.split_at_commas(Range::new(index + 1, close)) {
+                use_leaves(lexed, piece, &tokens, leaves);
+            }
+            return;
+        }
+        if lexed.is(index, "as") {
+            break;
+        }
+        tokens.push(index);
+        index += 1;
+    }
+    if tokens.len() == prefix.len() {
+        return;
+    }
+    let glob = tokens.last().is_some_and(|it| lexed.is_punct(*it, b'*'));
+    let words: Vec<&str> = tokens.iter().filter_map(|it| lexed.ident(*it)).collect();
+    let original = words.iter().rev().find(|it| **it != "self").copied().unwrap_or_default();
+    let alias = lexed.ident(index + 1).filter(|_| index < range.end).unwrap_or(original);
+    leaves.push(Leaf {
+        original: plain(original).to_owned(),
+        alias: (!glob).then(|| alias.to_owned()),
+        tokens,
+    });
+}
+
+/// Attributes of other crates may make any item out of this one, and derives may read its docs.
+pub(crate) fn has_strange_attribute(lexed: &Lexed<'_>, item: &Item) -> bool {
+    item.attributes.iter().filter(|it| lexed.is_punct(it.start, b'#')).any(|range| {
+        let name = range.start + 2;
+        match lexed.ident(name) {
+            Some("derive") => {
+                let words: Vec<usize> =
+                    (name + 2..range.end).filter(|it| lexed.ident(*it).is_some()).collect();
+                let last = |it: &&usize| !lexed.is_joint(**it + 1, b':', b':');
+                words.iter().filter(last).any(|it| !KNOWN_DERIVES.contains(&lexed.text(*it)))
+            }
+            // Ours are inert, also with their path.
+            Some("brooklet") => false,
+            Some(word) => !KNOWN_ATTRIBUTES.contains(&word) && !attributes::OURS.contains(&word),
+            None => true,
+        }
+    })
+}
+
+/// A name that a parameter binds, as written, with the number that replaces it, if one does.
+type Param<'a> = (&'a str, Option<usize>);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Code,
+    /// Inside the arguments of a macro that evaluates them in place.
+    KnownMacro,
+    /// Inside the arguments of a macro that could do anything with them.
+    UnknownMacro,
+}
+
+/// Feeds tokens into a hash and gathers what they mention.
+struct Reader<'a> {
+    lexed: &'a Lexed<'a>,
+    known: &'a Known,
+    hasher: Hasher,
+    mentions: BTreeSet<(String, How)>,
+    includes: Vec<Include>,
+    global: bool,
+    keep_docs: bool,
+}
+
+impl<'a> Reader<'a> {
+    fn new(lexed: &'a Lexed<'a>, known: &'a Known, keep_docs: bool) -> Reader<'a> {
+        Reader {
+            lexed,
+            known,
+            hasher: Hasher::new(),
+            mentions: BTreeSet::new(),
+            includes: Vec::new(),
+            global: false,
+            keep_docs,
+        }
+    }
+
+    fn fact(self, names: Vec<(String, Role)>, scope: Option<usize>) -> Fact {
+        Fact {
+            names,
+            is_trait: false,
+            is_module: false,
+            mentions: self.mentions,
+            digest: *self.hasher.finalize().as_bytes(),
+            scope,
+            ambient: Ambient::No,
+            global: self.global,
+            includes: self.includes,
+            node: None,
+            name_start: 0,
+        }
+    }
+
+    /// Every piece is written with its kind and length, so that no two sequences of pieces look the same.
+    fn piece(&mut self, kind: u8, bytes: &[u8]) {
+        let mut head = [kind, 0, 0, 0, 0];
+        head[1..].copy_from_slice(&(bytes.len() as u32).to_le_bytes());
+        self.hasher.update(&head);
+        self.hasher.update(bytes);
+    }
+
+    fn frame(&mut self, name: &[u8]) {
+        self.piece(b'F', name);
+    }
+
+    fn word(&mut self, word: &str) {
+        self.piece(b'i', word.as_bytes());
+    }
+
+    fn mention(&mut self, word: &str, how: How) {
+        let word = plain(word);
+        if !is_keyword(word) {
+            self.mentions.insert((word.to_owned(), how));
+        }
+    }
+
+    /// A function: as a node its name is left out and its parameters are numbered.
+    fn function(&mut self, item: &Item, as_node: bool) {
+        let lexed = self.lexed;
+        let (open, close) = item.body.unwrap_or((item.range.end, item.range.end.saturating_sub(1)));
+        let head_end = open.min(item.range.end);
+        let group = (item.head..head_end).find(|it| {
+            let behind_generics = self.balanced(item.head, *it);
+            behind_generics && lexed.kind(*it) == Some(Kind::Open(b'('))
+        });
+        let pieces = group.and_then(|it| lexed.group(it, b'(').map(|end| Range::new(it + 1, end)));
+        let pieces = pieces.map_or_else(Vec::new, |it| lexed.split_at_commas(it));
+        let body = Range::new(open.min(item.range.end), item.range.end);
+        let holds_items = holds_items(lexed, Range::new(open + 1, close));
+        // Names bound by the parameters, and the token at which each is bound.
+        let mut bound: Vec<(&str, usize)> = Vec::new();
+        for piece in &pieces {
+            let colon = (piece.start..piece.end).find(|it| is_colon(lexed, *it)).unwrap_or(piece.end);
+            let words =
+                (piece.start..colon).filter(|it| lexed.ident(*it).is_some_and(|word| !is_keyword(word)));
+            bound.extend(words.map(|it| (lexed.text(it), it)));
+        }
+        let number = |(position, (name, _)): (usize, &(&'a str, usize))| {
+            let safe = as_node && !holds_items && !is_primitive(name) && self.can_be_numbered(name, body);
+            (*name, safe.then_some(position))
+        };
+        let mut params: Vec<(&str, Option<usize>)> = bound.iter().enumerate().map(number).collect();
+        let mut index = item.range.start;
+        while index < head_end {
+            if let Some(end) = self.doc_attribute(index).filter(|_| !self.keep_docs) {
+                index = end;
+                continue;
+            }
+            let binding = bound.iter().position(|it| it.1 == index).and_then(|it| params[it].1);
+            if let Some(number) = binding {
+                self.piece(b'p', &(number as u32).to_le_bytes());
+            } else if as_node && Some(index) == item.name {
+                self.piece(b'n', b"");
+            } else if Some(index) == item.name || bound.iter().any(|it| it.1 == index) {
+                self.word(lexed.text(index));
+            } else if !self.is_trailing_comma(index) {
+                self.token(index, &[], Place::Code);
+            }
+            index += 1;
+        }
+        if holds_items {
+            // Parameters are not in scope inside nested items, so their names may mean anything.
+            params.clear();
+            let words = |word: &str| (open..close).any(|it| lexed.is(it, word));
+            // An impl counts wherever it stands.
+            self.global |= words("impl") || words("macro_export");
+        }
+        self.read_with(body, &params);
+    }
+
+    /// Whether no `<` is open between two tokens.
+    fn balanced(&self, start: usize, end: usize) -> bool {
+        let mut angles = 0i32;
+        for index in start..end {
+            match self.lexed.kind(index) {
+                Some(Kind::Punct(b'<')) => angles += 1,
+                Some(Kind::Punct(b'>')) if !self.lexed.is_arrow(index) => angles -= 1,
+                _ => {}
+            }
+        }
+        angles == 0
+    }
+
+    /// The index behind a doc comment or `#[doc ..]` that begins here.
+    fn doc_attribute(&self, index: usize) -> Option<usize> {
+        match self.lexed.kind(index)? {
+            Kind::DocOuter | Kind::DocInner => Some(index + 1),
+            Kind::Punct(b'#') => {
+                let open = if self.lexed.is_punct(index + 1, b'!') { index + 2 } else { index + 1 };
+                let close = self.lexed.group(open, b'[')?;
+                self.lexed.is(open + 1, "doc").then_some(close + 1)
+            }
+            _ => None,
+        }
+    }
+
+    /// A parameter may be numbered if every place of its name in the body surely is the variable, or surely is
+    /// not. Where that is unclear the name itself counts, and renaming costs one rerun.
+    fn can_be_numbered(&self, name: &str, body: Range) -> bool {
+        let lexed = self.lexed;
+        let body_open = body.start;
+        let mut index = body.start;
+        let mut unknown_until = 0;
+        while index < body.end {
+            if let Some((end, false)) = self.macro_arguments(index) {
+                unknown_until = unknown_until.max(end);
+            }
+            match lexed.kind(index) {
+                Some(Kind::Ident) if plain(lexed.text(index)) == plain(name) => {
+                    let previous = index.checked_sub(1).and_then(|it| lexed.kind(it));
+                    let next = lexed.kind(index + 1);
+                    let begins = matches!(previous, Some(Kind::Open(b'{') | Kind::Punct(b',')));
+                    let ends = matches!(next, Some(Kind::Close(b'}') | Kind::Punct(b',')));
+                    // `S { name }`, but not the body `{ name }` itself.
+                    let shorthand = begins && ends && self.in_braces(index, body_open);
+                    if shorthand || is_colon(lexed, index + 1) || index < unknown_until {
+                        return false;
+                    }
+                }
+                Some(Kind::Text) if captures(lexed.text(index)).any(|it| it == plain(name)) => return false,
+                _ => {}
+            }
+            index += 1;
+        }
+        true
+    }
+
+    /// Whether the innermost bracket around a token is a brace other than the body's own with nothing else
+    /// in it that a struct could hold.
+    fn in_braces(&self, index: usize, body_open: usize) -> bool {
+        let mut at = index;
+        while at > body_open {
+            at -= 1;
+            match self.lexed.kind(at) {
+                Some(Kind::Close(_)) => at = self.lexed.tokens[at].pair as usize,
+                Some(Kind::Open(b'{')) => return at != body_open,
+                Some(Kind::Open(_)) => return false,
+                _ => {}
+            }
+        }
+        false
+    }
+
+    /// If a macro is named here: the index behind its arguments, and whether it is a known one.
+    fn macro_arguments(&self, index: usize) -> Option<(usize, bool)> {
+        let name = self.lexed.ident(index)?;
+        if !self.lexed.is_punct(index + 1, b'!') || self.lexed.is_joint(index + 1, b'!', b'=') {
+            return None;
+        }
+        let open = if self.lexed.ident(index + 2).is_some() { index + 3 } else { index + 2 };
+        match self.lexed.kind(open) {
+            Some(Kind::Open(_)) => {
+                Some((self.lexed.tokens[open].pair as usize + 1, self.known.macro_is_known(name)))
+            }
+            _ => None,
+        }
+    }
+
+    fn read(&mut self, range: Range) {
+        self.read_with(range, &[]);
+    }
+
+    fn read_with(&mut self, range: Range, params: &[Param<'_>]) {
+        let mut index = range.start;
+        let mut unknown_until = 0;
+        let mut known_until = 0;
+        while index < range.end {
+            match self.macro_arguments(index) {
+                Some((end, true)) => known_until = known_until.max(end),
+                Some((end, false)) => unknown_until = unknown_until.max(end),
+                None => {}
+            }
+            let place = if index < unknown_until {
+                Place::UnknownMacro
+            } else if index < known_until {
+                Place::KnownMacro
+            } else {
+                Place::Code
+            };
+            let keeps = self.keep_docs || place == Place::UnknownMacro;
+            if let Some(end) = self.doc_attribute(index).filter(|_| !keeps) {
+                index = end;
+                continue;
+            }
+            if place != Place::Code || !self.is_trailing_comma(index) {
+                self.token(index, params, place);
+            }
+            index += 1;
+        }
+    }
+
+    /// A comma before a closing bracket, where it means nothing: rustfmt adds and removes it.
+    fn is_trailing_comma(&self, index: usize) -> bool {
+        if !self.lexed.is_punct(index, b',') {
+            return false;
+        }
+        match self.lexed.kind(index + 1) {
+            Some(Kind::Close(b']' | b'}')) => true,
+            Some(Kind::Close(b')')) => {
+                let open = self.lexed.tokens[index + 1].pair as usize;
+                self.lexed.split_at_commas(Range::new(open + 1, index)).len() > 1
+            }
+            _ => false,
+        }
+    }
+
+    fn token(&mut self, index: usize, params: &[Param<'_>], place: Place) {
+        let lexed = self.lexed;
+        let Some(token) = lexed.tokens.get(index).copied() else { return };
+        let text = lexed.text(index);
+        match token.kind {
+            Kind::Ident => self.ident(index, text, params, place),
+            Kind::Lifetime => self.piece(b'l', text.as_bytes()),
+            Kind::Text => {
+                self.piece(b's', text.as_bytes());
+                for name in captures(text) {
+                    let parameter = params.iter().any(|it| plain(it.0) == name);
+                    let how = if parameter && place == Place::KnownMacro { How::Parameter } else { How::Any };
+                    self.mention(name, how);
+                }
+            }
+            Kind::Literal => self.piece(b's', text.as_bytes()),
+            Kind::Punct(byte) => {
+                let next = match lexed.kind(index + 1) {
+                    Some(Kind::Punct(next)) if token.joint => next,
+                    _ => 0,
+                };
+                // Only where two characters make one operator does the gap between them mean anything.
+                let joined = matches!(
+                    (byte, next),
+                    (b'=' | b'!' | b'<' | b'>' | b'+' | b'-' | b'*' | b'/' | b'%' | b'^' | b'&' | b'|', b'=')
+                        | (b'=' | b'-', b'>')
+                        | (b'&', b'&')
+                        | (b'|', b'|')
+                        | (b'<', b'<' | b'-')
+                        | (b'>', b'>')
+                        | (b'.', b'.')
+                        | (b':', b':')
+                );
+                self.piece(if joined { b'j' } else { b'c' }, &[byte]);
+            }
+            Kind::Open(byte) | Kind::Close(byte) => self.piece(b'b', &[byte]),
+            Kind::DocOuter | Kind::DocInner => self.piece(b'd', text.as_bytes()),
+        }
+    }
+
+    fn ident(&mut self, index: usize, text: &str, params: &[Param<'_>], place: Place) {
+        let lexed = self.lexed;
+        let behind = |first, second| index >= 2 && lexed.is_joint(index - 2, first, second);
+        let member = index >= 1 && lexed.is_punct(index - 1, b'.') && !behind(b'.', b'.');
+        let in_path = behind(b':', b':') || lexed.is_joint(index + 1, b':', b':');
+        let is_macro = self.macro_arguments(index).is_some();
+        if is_macro {
+            self.positional(index, text);
+            self.included(index, text);
+        }
+        let unknown = place == Place::UnknownMacro;
+        let param = params.iter().find(|it| plain(it.0) == plain(text));
+        match param {
+            Some((_, number)) if !member && !in_path && !is_macro => {
+                match number {
+                    Some(number) if !unknown => self.piece(b'p', &(*number as u32).to_le_bytes()),
+                    _ => self.word(text),
+                }
+                self.mention(text, if unknown { How::Any } else { How::Parameter });
+            }
+            _ => {
+                self.word(text);
+                // A name before a single `:` is a field or a new variable: no item stands there.
+                if unknown || !is_colon(lexed, index + 1) {
+                    self.mention(text, if member { How::Member } else { How::Any });
+                }
+            }
+        }
+    }
+
+    /// `line!()` and its kin give another value when the code moves.
+    fn positional(&mut self, index: usize, name: &str) {
+        if matches!(name, "line" | "column" | "file" | "module_path") {
+            let start = self.lexed.tokens[index].start as usize;
+            let before = self.lexed.text.get(..start).unwrap_or_default();
+            let line = before.bytes().filter(|it| *it == b'\n').count() as u32;
+            let column = start - before.rfind('\n').map_or(0, |it| it + 1);
+            self.piece(b'@', &line.to_le_bytes());
+            self.piece(b'@', &(column as u32).to_le_bytes());
+        }
+    }
+
+    fn included(&mut self, index: usize, name: &str) {
+        if !matches!(name, "include" | "include_str" | "include_bytes") {
+            return;
+        }
+        let literal = string_value(self.lexed.text(index + 3));
+        let alone = matches!(self.lexed.kind(index + 4), Some(Kind::Close(_)) | Some(Kind::Punct(b',')));
+        self.includes.push(match literal.filter(|_| alone) {
+            Some(path) => Include::Paths(vec![path]),
+            None => Include::Unknown,
+        });
+    }
+}
+
+/// A single `:`.
+fn is_colon(lexed: &Lexed<'_>, index: usize) -> bool {
+    lexed.is_punct(index, b':')
+        && !lexed.is_joint(index, b':', b':')
+        && !(index >= 1 && lexed.is_joint(index - 1, b':', b':'))
+}
+
+/// Whether a function's body declares items of its own, as far as its words tell.
+pub(crate) fn holds_items(lexed: &Lexed<'_>, body: Range) -> bool {
+    (body.start..body.end).any(|index| match lexed.ident(index) {
+        Some("fn") => lexed.ident(index + 1).is_some(),
+        Some("const") => {
+            let pointer = index >= 1 && lexed.is_punct(index - 1, b'*');
+            !pointer && lexed.kind(index + 1) == Some(Kind::Ident)
+        }
+        Some(
+            "struct" | "enum" | "trait" | "impl" | "mod" | "use" | "static" | "type" | "extern"
+            | "macro_rules",
+        ) => true,
+        Some("union") => lexed.ident(index + 1).is_some(),
+        _ => false,
+    })
+}
+
+/// Whether a body calls macros whose expansion could hold items.
+pub(crate) fn holds_item_macros(lexed: &Lexed<'_>, body: Range, known: &Known) -> bool {
+    (body.start..body.end).any(|index| {
+        lexed.is_punct(index + 1, b'!')
+            && !lexed.is_joint(index + 1, b'!', b'=')
+            && matches!(lexed.kind(index + 2), Some(Kind::Open(_)))
+            && lexed.ident(index).is_some_and(|it| !is_keyword(it) && !known.macro_is_known(it))
+    })
+}
+
+/// The identifiers that a format string captures: `{name}`, `{name:?}`, and `$` arguments.
+pub(crate) fn captures(literal: &str) -> impl Iterator<Item = &str> {
+    let is_word = |c: char| c == '_' || c.is_alphanumeric();
+    let escapes = !literal.starts_with('r');
+    let mut doubled = false;
+    let after_brace = literal.match_indices('{').filter_map(move |(at, _)| {
+        // `{{` is a brace, and `\u{..}` a character.
+        let second = std::mem::take(&mut doubled);
+        doubled = !second && literal[at + 1..].starts_with('{');
+        let character = escapes && literal[..at].ends_with("\\u");
+        (!second && !doubled && !character).then_some(at + 1)
+    });
+    // A width or precision taken from a variable: `{x:width$.precision$}`.
+    let before_dollar = literal.match_indices('$').map(move |(at, _)| {
+        literal[..at]
+            .char_indices()
+            .rev()
+            .take_while(|(_, c)| is_word(*c))
+            .last()
+            .map_or(at, |(start, _)| start)
+    });
+    after_brace.chain(before_dollar).filter_map(move |start| {
+        let rest = literal.get(start..)?;
+        let end = rest.find(|c: char| !is_word(c)).unwrap_or(rest.len());
+        let word = &rest[..end];
+        word.starts_with(|c: char| c == '_' || c.is_alphabetic()).then_some(word)
+    })
+}
+
+/// The value of a plain string literal.
+fn string_value(literal: &str) -> Option<String> {
+    syn::parse_str::<syn::LitStr>(literal).ok().map(|it| it.value())
+}

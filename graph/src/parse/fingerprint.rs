@@ -1,0 +1,297 @@
+//! The code fingerprint of every node: a hash of all code that can change what the node computes.
+//!
+//! No syntax can tell exactly what a function reaches, so reach goes by name, over all files: each name that
+//! reachable code mentions leads to every item of that name, in any namespace; a type or trait leads to every
+//! impl whose header names it; a method's name leads to every impl and trait that has it. What works without
+//! being named counts for all that stands beside it: glob imports, imported traits, inner attributes, included
+//! files; and macro calls between items, whose products nobody sees, count everywhere.
+//!
+//! Guiding rule: too much costs a rerun, too little is a lie. What no syntax can see (clocks, `env!`, statics
+//! with state) is listed in the limits.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::facts::{Ambient, Digest, Facts, How, Include, Role};
+use super::lex::lex;
+use super::tokens::{Lexed, is_keyword, plain};
+use super::{Included, lex::Kind};
+
+/// Changes whenever the encoding does, so that fingerprints of different encodings never meet.
+const DOMAIN: &[u8] = b"brooklet code fingerprint 1";
+
+/// One file's part in the fingerprints.
+pub(crate) struct FileFacts {
+    pub facts: Facts,
+    /// The directory that included paths are relative to.
+    pub directory: String,
+}
+
+/// The fingerprints of each file's nodes, by the place of the function's name.
+pub(crate) fn fingerprints(files: &[FileFacts], included: &Included) -> Vec<BTreeMap<u32, String>> {
+    let linked = Linked::new(files, included);
+    let mut answer: Vec<BTreeMap<u32, String>> = files.iter().map(|_| BTreeMap::new()).collect();
+    let mut seen = vec![u32::MAX; linked.digests.len()];
+    for (round, (file, fact)) in linked.nodes.iter().enumerate() {
+        let index = linked.offsets[*file] + fact;
+        let it = &files[*file].facts.facts[*fact];
+        let Some(own) = it.node else { continue };
+        let fingerprint = linked.fingerprint(index, &own, &mut seen, round as u32);
+        answer[*file].insert(it.name_start, fingerprint);
+    }
+    answer
+}
+
+/// The absolute path of an included file.
+pub(crate) fn resolve(directory: &str, path: &str) -> String {
+    let joined = if path.starts_with('/') { path.to_owned() } else { format!("{directory}/{path}") };
+    let mut parts: Vec<&str> = Vec::new();
+    for part in joined.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            other => parts.push(other),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+/// All facts of all files with the edges between them.
+struct Linked {
+    /// Where each file's facts begin.
+    offsets: Vec<usize>,
+    digests: Vec<Digest>,
+    edges: Vec<Vec<u32>>,
+    /// What counts for every node.
+    globals: Vec<u32>,
+    /// File and fact of each node.
+    nodes: Vec<(usize, usize)>,
+}
+
+#[derive(Default)]
+struct Named {
+    entries: Vec<(u32, Role)>,
+    has_function: bool,
+    has_item: bool,
+    has_trait: bool,
+}
+
+impl Linked {
+    fn new(files: &[FileFacts], included: &Included) -> Linked {
+        let mut offsets = Vec::new();
+        let mut total = 0;
+        for file in files {
+            offsets.push(total);
+            total += file.facts.facts.len();
+        }
+        let mut names: BTreeMap<&str, Named> = BTreeMap::new();
+        let all = || {
+            files
+                .iter()
+                .enumerate()
+                .flat_map(|(file, it)| it.facts.facts.iter().map(move |fact| (file, fact)))
+        };
+        for (index, (_, fact)) in all().enumerate() {
+            for (name, role) in &fact.names {
+                let named = names.entry(name).or_default();
+                named.entries.push((index as u32, *role));
+                named.has_function |= *role == Role::Function;
+                named.has_item |= *role == Role::Item;
+                named.has_trait |= *role == Role::Item && fact.is_trait;
+            }
+        }
+        let mut linked = Linked {
+            digests: Vec::with_capacity(total),
+            edges: vec![Vec::new(); total],
+            globals: Vec::new(),
+            nodes: Vec::new(),
+            offsets,
+        };
+        let mut file_start = 0;
+        let mut current = 0;
+        let mut position = 0;
+        for (index, (file, fact)) in all().enumerate() {
+            if file != current {
+                (current, file_start) = (file, index);
+            }
+            position = if index == file_start { 0 } else { position + 1 };
+            let mut targets: BTreeSet<u32> = BTreeSet::new();
+            for (name, how) in &fact.mentions {
+                reach(&names, name, *how, &mut targets);
+            }
+            let (digest, words) =
+                with_includes(fact.digest, &fact.includes, &files[file].directory, included);
+            for word in &words {
+                reach(&names, word, How::Any, &mut targets);
+            }
+            if let Some(scope) = fact.scope {
+                targets.insert((file_start + scope) as u32);
+                if counts_for_scope(&names, &fact.ambient) {
+                    linked.edges[file_start + scope].push(index as u32);
+                }
+            }
+            // Edges of an ambient `use` may have been added to its scope already.
+            linked.edges[index].extend(targets);
+            linked.digests.push(digest);
+            if fact.global {
+                linked.globals.push(index as u32);
+            }
+            if fact.node.is_some() {
+                linked.nodes.push((file, position));
+            }
+        }
+        linked
+    }
+
+    fn fingerprint(&self, root: usize, own: &Digest, seen: &mut [u32], round: u32) -> String {
+        let mut stack: Vec<u32> = self.globals.clone();
+        stack.extend(&self.edges[root]);
+        let mut reached: Vec<Digest> = Vec::new();
+        let mut reaches_itself = false;
+        while let Some(index) = stack.pop() {
+            let index = index as usize;
+            if std::mem::replace(&mut seen[index], round) == round {
+                continue;
+            }
+            if index == root {
+                reaches_itself = true;
+                continue;
+            }
+            reached.push(self.digests[index]);
+            stack.extend(&self.edges[index]);
+        }
+        reached.sort_unstable();
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(DOMAIN).update(own).update(&[u8::from(reaches_itself)]);
+        for digest in &reached {
+            hasher.update(digest);
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+}
+
+/// What a mention of a name leads to.
+fn reach(names: &BTreeMap<&str, Named>, name: &str, how: How, targets: &mut BTreeSet<u32>) {
+    let Some(named) = names.get(name) else { return };
+    for (index, role) in &named.entries {
+        let leads = match (role, how) {
+            (Role::Member, How::Parameter) => false,
+            (Role::Member, _) => true,
+            (_, How::Member) => false,
+            (Role::Function, How::Parameter) => false,
+            // An imported function is hidden by a parameter as well as a local one.
+            (Role::Use, How::Parameter) => !named.has_function || named.has_item,
+            // Foreign types are everywhere; their impls here are reached by trait and by method.
+            (Role::Header, _) => named.has_item || named.entries.iter().any(|it| it.1 == Role::Use),
+            (Role::Function | Role::Item | Role::Use, _) => true,
+        };
+        if leads {
+            targets.insert(*index);
+        }
+    }
+}
+
+/// Names from std that are no traits and are imported everywhere.
+const STD_TYPES: [&str; 26] = [
+    "Arc",
+    "BTreeMap",
+    "BTreeSet",
+    "BinaryHeap",
+    "Cell",
+    "Cow",
+    "Duration",
+    "HashMap",
+    "HashSet",
+    "Instant",
+    "LazyLock",
+    "Mutex",
+    "NonZeroU32",
+    "NonZeroUsize",
+    "OnceLock",
+    "Ordering",
+    "Path",
+    "PathBuf",
+    "PhantomData",
+    "Rc",
+    "RefCell",
+    "RwLock",
+    "String",
+    "SystemTime",
+    "Vec",
+    "VecDeque",
+];
+
+/// Whether an import changes the meaning of code that does not name it: a glob, or a trait, which any method
+/// call may mean.
+fn counts_for_scope(names: &BTreeMap<&str, Named>, ambient: &Ambient) -> bool {
+    match ambient {
+        Ambient::No => false,
+        Ambient::Always => true,
+        Ambient::IfTrait { original, from_std } => match names.get(original.as_str()) {
+            Some(named) if named.has_trait => true,
+            Some(named) if named.has_item || named.has_function => false,
+            _ => {
+                let upper = original.starts_with(char::is_uppercase);
+                upper && !(*from_std && STD_TYPES.contains(&original.as_str()))
+            }
+        },
+    }
+}
+
+/// A digest that covers included files too, and the words of those that are Rust.
+fn with_includes(
+    digest: Digest,
+    includes: &[Include],
+    directory: &str,
+    included: &Included,
+) -> (Digest, Vec<String>) {
+    if includes.is_empty() {
+        return (digest, Vec::new());
+    }
+    let mut hasher = blake3::Hasher::new();
+    let mut words = BTreeSet::new();
+    hasher.update(&digest);
+    let mut add = |path: &str, contents: Option<&Vec<u8>>| {
+        hasher.update(&(path.len() as u64).to_le_bytes()).update(path.as_bytes());
+        match contents {
+            Some(contents) => {
+                hasher.update(&(contents.len() as u64).to_le_bytes()).update(contents);
+                if path.ends_with(".rs") {
+                    words.extend(words_of(contents));
+                }
+            }
+            None => {
+                hasher.update(b"not read");
+            }
+        }
+    };
+    for include in includes {
+        match include {
+            Include::Paths(paths) => {
+                for path in paths {
+                    add(path, included.get(&resolve(directory, path)));
+                }
+            }
+            Include::Unknown => included.iter().for_each(|(path, contents)| add(path, Some(contents))),
+        }
+    }
+    // Included Rust may include more, so with it everything counts that rustc read.
+    if !words.is_empty() {
+        for (path, contents) in included {
+            hasher.update(path.as_bytes()).update(blake3::hash(contents).as_bytes());
+        }
+    }
+    (*hasher.finalize().as_bytes(), words.into_iter().collect())
+}
+
+fn words_of(contents: &[u8]) -> BTreeSet<String> {
+    let text = String::from_utf8_lossy(contents);
+    let Ok(tokens) = lex(&text) else { return BTreeSet::new() };
+    let lexed = Lexed { file: 0, text: &text, tokens };
+    let idents = (0..lexed.tokens.len()).filter(|it| lexed.kind(*it) == Some(Kind::Ident));
+    idents.map(|it| plain(lexed.text(it)).to_owned()).filter(|it| !is_keyword(it)).collect()
+}
+
+#[cfg(test)]
+mod tests;

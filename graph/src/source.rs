@@ -1,0 +1,76 @@
+//! Source files and places in them.
+//!
+//! Everything that can be wrong in a transform file is told with a [`Span`]. Spans are byte ranges, as
+//! syn and rustc give them; lines and columns are worked out only when something is shown.
+
+use serde::{Deserialize, Serialize};
+
+/// Index of a file in [`Sources`].
+pub type FileId = u32;
+
+/// One transform file as it was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceFile {
+    /// The path as the user would write it: relative to the notebook where possible.
+    pub path: String,
+    /// The absolute path, for `#[path]` in the generated crate and for links.
+    pub absolute: String,
+    /// The whole text.
+    pub text: String,
+}
+
+/// A byte range in one file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Span {
+    pub file: FileId,
+    pub start: u32,
+    pub end: u32,
+}
+
+/// A place for people: both numbers count from 1, columns count characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LineColumn {
+    pub line: u32,
+    pub column: u32,
+}
+
+/// The files of one revision, in the order in which they were watched.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sources {
+    pub files: Vec<SourceFile>,
+}
+
+impl Sources {
+    /// The file that a span points into.
+    pub fn file(&self, id: FileId) -> Option<&SourceFile> {
+        self.files.get(id as usize)
+    }
+
+    /// Adds a file and returns its index.
+    pub fn push(&mut self, file: SourceFile) -> FileId {
+        self.files.push(file);
+        (self.files.len() - 1) as FileId
+    }
+
+    /// Where a span starts. A span outside its file gives the file's last place.
+    pub fn line_column(&self, span: Span) -> LineColumn {
+        let Some(file) = self.file(span.file) else { return LineColumn { line: 1, column: 1 } };
+        let mut end = (span.start as usize).min(file.text.len());
+        while !file.text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let before = &file.text[..end];
+        let line_start = before.rfind('\n').map_or(0, |it| it + 1);
+        LineColumn {
+            line: before.bytes().filter(|it| *it == b'\n').count() as u32 + 1,
+            column: before[line_start..].chars().count() as u32 + 1,
+        }
+    }
+
+    /// The text of a span, empty where the span does not fit its file.
+    pub fn text(&self, span: Span) -> &str {
+        self.file(span.file)
+            .and_then(|file| file.text.get(span.start as usize..span.end as usize))
+            .unwrap_or_default()
+    }
+}

@@ -1,0 +1,285 @@
+//! What the kernel and the worker say to each other.
+//!
+//! The two processes share no memory and no standard library, so only plain data crosses: values are
+//! hashed and rendered on the worker's side first. Each message is one JSON document behind a 4-byte
+//! little-endian length. The first message each way is `Hello`; it stays first in every version.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value as Json;
+
+use crate::graph::{Graph, Literals};
+
+/// Kernel and worker refuse each other unless they agree in this number.
+pub const VERSION: u32 = 1;
+
+/// One result in several formats, richest chosen by the frontend; always holds `text/plain`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MimeBundle {
+    pub data: BTreeMap<String, Json>,
+}
+
+impl MimeBundle {
+    /// A bundle of plain text alone.
+    pub fn text(text: impl Into<String>) -> MimeBundle {
+        MimeBundle::default().with("text/plain", Json::String(text.into()))
+    }
+
+    /// Adds or replaces one format.
+    pub fn with(mut self, mime: &str, value: impl Into<Json>) -> MimeBundle {
+        self.data.insert(mime.to_owned(), value.into());
+        self
+    }
+
+    /// The plain text of the bundle.
+    pub fn plain(&self) -> &str {
+        self.data.get("text/plain").and_then(Json::as_str).unwrap_or_default()
+    }
+}
+
+/// How the values of a run are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Show {
+    /// One target shows itself; several of equal length make a frame; else a dict.
+    #[default]
+    Auto,
+    Frame,
+    Dict,
+    Json,
+    /// Compute only: a Rust cell is about to use the values.
+    Nothing,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToWorker {
+    Hello {
+        version: u32,
+    },
+    /// Loads a generation and makes `graph` the graph in force if every edge fits. Answer: `Committed`
+    /// or `Refused`. Without a library (`library` empty) the graph has no transforms.
+    Commit {
+        generation: u64,
+        library: String,
+        /// Hash of all that may change a type (DESIGN §4). When it differs from the last committed one,
+        /// every value whose type is not from the image is dropped.
+        type_key: String,
+        graph: Graph,
+    },
+    /// Runs what the targets need. Answers: `Event`s, then one `Done`.
+    Run(Run),
+    /// Says what `Run` would find wrong, and runs nothing. Answer: `Checked`.
+    Check {
+        request: u64,
+        targets: Vec<String>,
+        inputs: Literals,
+        overrides: Literals,
+    },
+    /// Why a node ran or was reused last. Answer: `Why`.
+    Why {
+        request: u64,
+        node: String,
+    },
+    /// Runs one function of a cell's library on the thread of cells. Answer: `CellDone`.
+    Cell {
+        request: u64,
+        library: String,
+        function: String,
+    },
+    /// Drops the variables that cells keep.
+    ForgetCells,
+    /// Sets the flag that is looked at between steps.
+    Interrupt,
+    /// Ends the process after the running step.
+    Shutdown,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Run {
+    pub request: u64,
+    pub targets: Vec<String>,
+    pub show: Show,
+    /// Raw literals, decoded by the type of the consuming parameter.
+    pub inputs: Literals,
+    /// Raw literals that take the place of nodes.
+    pub overrides: Literals,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FromWorker {
+    Hello {
+        version: u32,
+    },
+    Committed {
+        generation: u64,
+        /// rustc's name of what each node holds (functions and inputs), short form.
+        types: BTreeMap<String, String>,
+        /// Nodes whose kept values were dropped because user types may have changed.
+        dropped: Vec<String>,
+    },
+    Refused {
+        generation: u64,
+        problem: Refusal,
+    },
+    Event {
+        request: u64,
+        event: Event,
+    },
+    Done {
+        request: u64,
+        outcome: Outcome,
+        unused_inputs: Vec<String>,
+    },
+    Checked {
+        request: u64,
+        problems: Vec<Failure>,
+    },
+    Why {
+        request: u64,
+        text: String,
+    },
+    /// Something that code of a cell or a transform wants shown now.
+    Display {
+        bundle: MimeBundle,
+    },
+    /// The value of the cell's last expression.
+    CellValue {
+        request: u64,
+        bundle: MimeBundle,
+    },
+    CellDone {
+        request: u64,
+        failure: Option<Failure>,
+    },
+}
+
+/// Why a generation cannot take over.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// The library does not load; the loader's message.
+    Load { message: String },
+    /// Types of edges do not fit, all of them.
+    Edges { mismatches: Vec<EdgeMismatch> },
+}
+
+/// Parameter `parameter` of `to` cannot take what `from` holds. For an input, `from` is the input and
+/// `found` is what another consumer takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EdgeMismatch {
+    pub from: String,
+    pub to: String,
+    pub parameter: usize,
+    pub expected: String,
+    pub found: String,
+    /// For inputs whose consumers disagree: the other consumer and its parameter.
+    pub other_consumer: Option<(String, usize)>,
+}
+
+/// Something the driver did. Reuse is asserted on these.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Event {
+    /// The plan: every node that the targets need, in order.
+    WillPlan {
+        nodes: Vec<String>,
+    },
+    WillRun {
+        node: String,
+    },
+    /// `changed` is false where the new value equals the old one: dependents are not stale.
+    DidRun {
+        node: String,
+        milliseconds: f64,
+        changed: bool,
+        summary: Summary,
+    },
+    DidReuse {
+        node: String,
+        summary: Summary,
+    },
+    /// A given value: an input or an override.
+    DidTake {
+        node: String,
+        summary: Summary,
+    },
+    DidFail {
+        node: String,
+        failure: Failure,
+    },
+    /// Not run because a node upstream failed or the run was interrupted.
+    DidSkip {
+        node: String,
+        because: String,
+    },
+}
+
+/// One line about a value: what a node of the picture shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Short type name, `Series`.
+    pub ty: String,
+    /// `1 000 × 5`, `6 × i64`, or a scalar's value; may be empty.
+    pub shape: String,
+}
+
+/// A fault of user code or input, ready to be shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// `Panic`, `Error`, `MissingInput`, `BadLiteral`, `UnknownTarget`, `Interrupted`, `TypeMismatch`.
+    pub kind: String,
+    /// The node to blame, or empty.
+    pub node: String,
+    /// The message, one line where possible.
+    pub message: String,
+    /// The error's sources, outermost first; for a panic its place `file:line:column`.
+    pub chain: Vec<String>,
+    pub hint: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The shown values, one bundle for the whole run (empty for `Show::Nothing`).
+    Shown {
+        bundle: MimeBundle,
+    },
+    /// What failed, all of it; nothing is shown.
+    Failed {
+        failures: Vec<Failure>,
+    },
+    Interrupted,
+}
+
+/// Writes one message.
+///
+/// # Errors
+/// As the writer gives them; a message over 4 GiB is refused.
+pub fn send(to: &mut impl Write, message: &impl Serialize) -> io::Result<()> {
+    let body = serde_json::to_vec(message)?;
+    let length = u32::try_from(body.len()).map_err(|_| io::Error::other("message over 4 GiB"))?;
+    let mut frame = Vec::with_capacity(body.len() + 4);
+    frame.extend_from_slice(&length.to_le_bytes());
+    frame.extend_from_slice(&body);
+    to.write_all(&frame)?;
+    to.flush()
+}
+
+/// Reads one message; `None` at the end of the stream.
+///
+/// # Errors
+/// As the reader gives them, and if the body is not the expected message.
+pub fn receive<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<Option<T>> {
+    let mut length = [0; 4];
+    match from.read_exact(&mut length) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        other => other?,
+    }
+    let mut body = vec![0; u32::from_le_bytes(length) as usize];
+    from.read_exact(&mut body)?;
+    Ok(Some(serde_json::from_slice(&body)?))
+}

@@ -1,0 +1,383 @@
+//! The image: one Rust dylib that holds brooklet, polars and every other crate that transforms use.
+//!
+//! It is built by cargo with `-C prefer-dynamic`, so that it shares the standard library with everything
+//! that is loaded beside it. It is never used from cargo's target directory, where the next
+//! `cargo build --workspace` would replace it by a variant with its own standard library: after the build the
+//! library and the metadata of all its dependencies are copied into a directory named by a key of all that
+//! went into it. A directory that holds `image.json` is complete; it is written last, by a rename.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use super::{BuildError, Progress, cargo_progress};
+use crate::{guard, os};
+
+/// The crate that generations and cells link against.
+pub const CRATE: &str = "brooklet_image";
+/// How many images are kept.
+const IMAGES: usize = 4;
+/// Crates of the image that generated code and users name directly.
+const NAMED: [&str; 2] = ["brooklet", "polars"];
+
+/// A built image and everything that a compiler needs to link against it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// Hash of toolchain, lock file, profile and sources.
+    pub key: String,
+    pub directory: PathBuf,
+    /// The dylib.
+    pub library: PathBuf,
+    /// The compiler itself, not rustup's proxy, which costs 30 ms a call.
+    pub rustc: PathBuf,
+    /// `--extern` crates by name.
+    pub externs: Vec<(String, PathBuf)>,
+    /// Metadata of all crates in the image, for `-L dependency=`.
+    pub dependencies: PathBuf,
+    /// Where the shared standard library is.
+    pub std_directory: PathBuf,
+    /// The workspace that the image was built from.
+    pub source: PathBuf,
+    pub lockfile: PathBuf,
+}
+
+/// The toolchain, asked once a process.
+#[derive(Clone, Debug)]
+pub struct Toolchain {
+    pub rustc: PathBuf,
+    pub sysroot: PathBuf,
+    /// `rustc -vV`.
+    pub version: String,
+    pub host: String,
+}
+
+impl Toolchain {
+    /// Asks `rustc` on the path (or `RUSTC`).
+    ///
+    /// # Errors
+    /// If there is none or it does not answer.
+    pub fn find() -> Result<Toolchain, BuildError> {
+        static FOUND: std::sync::OnceLock<Toolchain> = std::sync::OnceLock::new();
+        if let Some(found) = FOUND.get() {
+            return Ok(found.clone());
+        }
+        let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+        let ask = |arguments: &[&str]| {
+            let output = Command::new(&rustc).args(arguments).stdin(Stdio::null()).output();
+            match output {
+                Ok(output) if output.status.success() => {
+                    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+                }
+                Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+                Err(error) => Err(error.to_string()),
+            }
+        };
+        let no_rustc = |output: String| BuildError {
+            message: "rustc does not answer".to_owned(),
+            output,
+            hint: Some("install Rust 1.95 or later (rustup) and see that `rustc` is on the PATH".to_owned()),
+        };
+        let version = ask(&["-vV"]).map_err(no_rustc)?;
+        let sysroot = PathBuf::from(ask(&["--print", "sysroot"]).map_err(no_rustc)?);
+        let host =
+            version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default().to_owned();
+        let direct = sysroot.join("bin").join("rustc");
+        let rustc = if os::is_executable(&direct) { direct } else { PathBuf::from(&rustc) };
+        Ok(FOUND.get_or_init(|| Toolchain { rustc, sysroot, version, host }).clone())
+    }
+
+    /// Where the target's shared standard library is.
+    pub fn std_directory(&self) -> PathBuf {
+        self.sysroot.join("lib/rustlib").join(&self.host).join("lib")
+    }
+}
+
+/// The user's cache for everything that can be made again.
+pub fn cache_directory() -> PathBuf {
+    if let Some(directory) = std::env::var_os("BROOKLET_CACHE") {
+        return directory.into();
+    }
+    std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .filter(|it| it.is_absolute())
+        .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")))
+        .unwrap_or_else(std::env::temp_dir)
+        .join("brooklet")
+}
+
+/// The workspace that this executable was built from.
+pub fn source_directory() -> PathBuf {
+    let kernel = Path::new(env!("CARGO_MANIFEST_DIR"));
+    kernel.parent().unwrap_or(kernel).to_owned()
+}
+
+/// Where cargo builds: the same directory as for this executable, so that nothing is compiled twice.
+pub fn target_directory() -> PathBuf {
+    if let Some(directory) = std::env::var_os("CARGO_TARGET_DIR") {
+        return directory.into();
+    }
+    let beside_executable = std::env::current_exe().ok().and_then(|exe| {
+        let target = exe.parent()?.parent()?.to_owned();
+        target.join("CACHEDIR.TAG").exists().then_some(target)
+    });
+    beside_executable.unwrap_or_else(|| cache_directory().join("target"))
+}
+
+impl Image {
+    /// The image of this source tree and toolchain, if it is built.
+    ///
+    /// # Errors
+    /// If the toolchain or the source tree is missing.
+    pub fn find() -> Result<Option<Image>, BuildError> {
+        let key = key()?;
+        Ok(read_manifest(&directory_of(&key)).filter(|image| image.key == key && image.library.exists()))
+    }
+
+    /// Builds the image unless it is built.
+    ///
+    /// # Errors
+    /// As cargo fails; its output is in the error.
+    pub fn ensure(report: &dyn Fn(&Progress)) -> Result<Image, BuildError> {
+        if let Some(image) = Image::find()? {
+            return Ok(image);
+        }
+        // Two kernels that start together build once: the second waits here and then finds it.
+        let lock = cache_directory().join("images").join("lock");
+        let failed =
+            |error: std::io::Error| BuildError::new(format!("cannot write {}: {error}", lock.display()));
+        fs::create_dir_all(cache_directory().join("images")).map_err(failed)?;
+        let lock_file = fs::File::create(&lock).map_err(failed)?;
+        lock_file.lock().map_err(failed)?;
+        if let Some(image) = Image::find()? {
+            return Ok(image);
+        }
+        build(report)
+    }
+
+    /// RUSTFLAGS by which evcxr's cells link against the image and find the current generation.
+    pub fn cell_rustflags(&self, generation_directory: &Path) -> String {
+        let mut flags = vec![
+            "--cfg brooklet_image --check-cfg=cfg(brooklet_image)".to_owned(),
+            "-Cprefer-dynamic".to_owned(),
+            format!("-Ldependency={}", self.dependencies.display()),
+            format!("-Lcrate={}", generation_directory.display()),
+        ];
+        flags.extend(self.externs.iter().map(|(name, path)| format!("--extern={name}={}", path.display())));
+        flags.join(" ")
+    }
+}
+
+fn directory_of(key: &str) -> PathBuf {
+    cache_directory().join("images").join(&key[..key.len().min(16)])
+}
+
+fn read_manifest(directory: &Path) -> Option<Image> {
+    serde_json::from_slice(&fs::read(directory.join("image.json")).ok()?).ok()
+}
+
+/// Hash of all that goes into the image.
+fn key() -> Result<String, BuildError> {
+    let source = source_directory();
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(Toolchain::find()?.version.as_bytes());
+    let mut files = vec![source.join("Cargo.toml"), source.join("Cargo.lock")];
+    for member in [".", "graph", "macros", "kernel/image"] {
+        files.push(source.join(member).join("Cargo.toml"));
+        collect_sources(&source.join(member).join("src"), &mut files);
+    }
+    for file in files {
+        let text = fs::read(&file).map_err(|error| BuildError {
+            message: format!("cannot read {}: {error}", file.display()),
+            output: String::new(),
+            hint: Some(
+                "the image is built from Brooklet's source tree, which must stay where it was".to_owned(),
+            ),
+        })?;
+        hasher.update(file.strip_prefix(&source).unwrap_or(&file).as_os_str().as_encoded_bytes());
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(&text);
+    }
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+fn collect_sources(directory: &Path, into: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            collect_sources(&path, into);
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            into.push(path);
+        }
+    }
+}
+
+fn build(report: &dyn Fn(&Progress)) -> Result<Image, BuildError> {
+    let started = Instant::now();
+    let key = key()?;
+    let toolchain = Toolchain::find()?;
+    let source = source_directory();
+    let no_cargo = |error: std::io::Error| BuildError {
+        message: format!("cargo cannot be started: {error}"),
+        output: String::new(),
+        hint: Some("see that `cargo` is on the PATH".to_owned()),
+    };
+    let mut cargo =
+        guard::command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())).map_err(no_cargo)?;
+    cargo
+        .current_dir(&source)
+        .args(["rustc", "--release", "--lib", "-p", "brooklet-image"])
+        .args(["--message-format=json-render-diagnostics", "--", "-C", "prefer-dynamic"])
+        .env("CARGO_TARGET_DIR", target_directory())
+        .envs(cargo_progress::ENVIRONMENT)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    // What `cargo run` and `cargo test` set for their programs must not reach build scripts, or they run again.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        let foreign = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
+        if foreign.iter().any(|it| text.starts_with(it)) || text == "LD_LIBRARY_PATH" || text == "RUSTFLAGS" {
+            cargo.env_remove(name);
+        }
+    }
+    let mut child = cargo.spawn().map_err(no_cargo)?;
+    // While this end of the pipe is open, the guard lets cargo run; `wait` would close it too early.
+    let _alive = child.stdin.take();
+    let stdout = child.stdout.take().expect("stdout is piped");
+    let stderr = child.stderr.take().expect("stderr is piped");
+    let messages = thread::spawn(move || {
+        BufReader::new(stdout)
+            .lines()
+            .map_while(Result::ok)
+            .filter_map(|line| serde_json::from_str::<Json>(&line).ok())
+            .collect::<Vec<Json>>()
+    });
+    let log = cargo_progress::read(stderr, started, report);
+    let messages = messages.join().unwrap_or_default();
+    let status = child.wait().map_err(|error| BuildError::new(error.to_string()))?;
+    if !status.success() {
+        let tail: Vec<&str> = log.lines().filter(|line| !line.starts_with("Compiling ")).collect();
+        return Err(BuildError {
+            message: format!("the image does not build ({status})"),
+            output: tail[tail.len().saturating_sub(60)..].join("\n"),
+            hint: Some("`brooklet doctor` checks what a build needs".to_owned()),
+        });
+    }
+    report(&Progress { what: "copying the image".to_owned(), done: 0, total: 0, elapsed: started.elapsed() });
+    install(key, &toolchain, source, &messages)
+}
+
+/// Copies what cargo reported into the image's own directory and writes the manifest last.
+fn install(
+    key: String,
+    toolchain: &Toolchain,
+    source: PathBuf,
+    messages: &[Json],
+) -> Result<Image, BuildError> {
+    let directory = directory_of(&key);
+    let dependencies = directory.join("dependencies");
+    let failed = |what: &Path, error: std::io::Error| {
+        BuildError::new(format!("cannot write {}: {error}", what.display()))
+    };
+    fs::create_dir_all(&dependencies).map_err(|error| failed(&dependencies, error))?;
+    let artifacts = artifacts(messages);
+    let mut copied = BTreeMap::new();
+    for file in artifacts.values().flatten() {
+        let target = if file.file_name().is_some_and(|it| it == format!("lib{CRATE}.so").as_str()) {
+            directory.join(file.file_name().unwrap_or_default())
+        } else {
+            dependencies.join(file.file_name().unwrap_or_default())
+        };
+        keep(file, &target).map_err(|error| failed(&target, error))?;
+        copied.insert(file.clone(), target);
+    }
+    let find = |name: &str, extension: &str| {
+        artifacts
+            .get(name)
+            .into_iter()
+            .flatten()
+            .find(|file| file.extension().is_some_and(|it| it == extension))
+            .and_then(|file| copied.get(file))
+            .cloned()
+            .ok_or_else(|| BuildError::new(format!("cargo reported no .{extension} of `{name}`")))
+    };
+    let library = find(CRATE, "so")?;
+    let mut externs = vec![(CRATE.to_owned(), library.clone())];
+    for name in NAMED {
+        externs.push((name.to_owned(), find(name, "rmeta")?));
+    }
+    let lockfile = directory.join("Cargo.lock");
+    fs::copy(source.join("Cargo.lock"), &lockfile).map_err(|error| failed(&lockfile, error))?;
+    let image = Image {
+        key,
+        library,
+        rustc: toolchain.rustc.clone(),
+        externs,
+        dependencies,
+        std_directory: toolchain.std_directory(),
+        source,
+        lockfile,
+        directory: directory.clone(),
+    };
+    let manifest = directory.join("image.json");
+    let temporary = directory.join("image.json.part");
+    let text = serde_json::to_vec_pretty(&image).map_err(|error| BuildError::new(error.to_string()))?;
+    fs::write(&temporary, text).map_err(|error| failed(&temporary, error))?;
+    fs::rename(&temporary, &manifest).map_err(|error| failed(&manifest, error))?;
+    prune(&directory);
+    Ok(image)
+}
+
+/// Metadata is linked where the file system allows it (the compiler replaces such files, it never writes into
+/// them); libraries are copied, because linkers do write into them.
+fn keep(file: &Path, target: &Path) -> std::io::Result<()> {
+    let _ = fs::remove_file(target);
+    if file.extension().is_some_and(|it| it == "rmeta") && fs::hard_link(file, target).is_ok() {
+        return Ok(());
+    }
+    fs::copy(file, target).map(drop)
+}
+
+/// Removes all but the newest images: each is half a gigabyte, and kernels that run may still use the last few.
+fn prune(newest: &Path) {
+    let Some(entries) = newest.parent().and_then(|it| fs::read_dir(it).ok()) else { return };
+    let mut images: Vec<_> = entries
+        .flatten()
+        .filter(|it| it.path().is_dir())
+        .filter_map(|it| Some((it.metadata().ok()?.modified().ok()?, it.path())))
+        .collect();
+    images.sort();
+    for (_, old) in images.iter().rev().skip(IMAGES) {
+        let _ = fs::remove_dir_all(old);
+    }
+}
+
+/// What has to be kept of cargo's artifacts, by crate: metadata of libraries, proc-macro libraries, and the dylib.
+fn artifacts(messages: &[Json]) -> BTreeMap<String, BTreeSet<PathBuf>> {
+    let mut found: BTreeMap<String, BTreeSet<PathBuf>> = BTreeMap::new();
+    for message in messages.iter().filter(|it| it["reason"] == "compiler-artifact") {
+        let is = |kind: &str| {
+            message["target"]["kind"].as_array().is_some_and(|all| all.iter().any(|it| it == kind))
+        };
+        if is("custom-build") || is("bin") {
+            continue;
+        }
+        let wanted: &[&str] = if is("proc-macro") || is("dylib") { &["so"] } else { &["rmeta"] };
+        let name = message["target"]["name"].as_str().unwrap_or_default().replace('-', "_");
+        for file in message["filenames"].as_array().into_iter().flatten().filter_map(Json::as_str) {
+            let file = PathBuf::from(file);
+            if file.extension().is_some_and(|it| wanted.iter().any(|wanted| it == *wanted)) {
+                found.entry(name.clone()).or_default().insert(file);
+            }
+        }
+    }
+    found
+}

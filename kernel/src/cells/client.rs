@@ -1,0 +1,490 @@
+//! The kernel's handle on Rust cells: starts the cells process on first need, asks it, survives it.
+//!
+//! Three things may happen at any moment: an interrupt, the death of the cells process, the death of the
+//! worker. Each must leave evcxr and the worker agreed on which variables exist. So an interrupted cell is
+//! not only stopped by killing its compiler: until evcxr has answered for it, the worker is not given
+//! anything to run. And evcxr starts over with no variables whenever the worker does.
+
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use brooklet_graph::parse::cell::CellScope;
+use brooklet_graph::source::Sources;
+use brooklet_graph::wire::MimeBundle;
+use crossbeam_channel::{Receiver, Sender, bounded, never, select};
+
+use super::process::{Process, Relay, locked};
+use super::protocol::{Answer, Ask, LoadAndRun, Lost, Outcome, Ran, Variable};
+use super::scope::Scope;
+use super::{
+    CellCode, CellsConfig, CellsError, CellsReply, Host, Notice, commands, completions, diagnostics,
+};
+use crate::engine::Completions;
+
+/// By this evcxr drops what the cell would have defined, and believes nothing else.
+const PANIC_NOTIFICATION: &str = "EVCXR_PANIC_NOTIFICATION";
+/// How long an interrupted cell may take to stop before the user gets the prompt back.
+const STOP_GRACE: Duration = Duration::from_secs(2);
+/// A process that died this soon after it got a cell was dying already: the cell is tried once more.
+const STILLBORN: Duration = Duration::from_secs(1);
+/// How long an interrupted cell may go on in rust-analyzer before its process is given up.
+const GIVE_UP: Duration = Duration::from_secs(60);
+
+/// Rust cells. One at a time is evaluated; everything else may be called from any thread at any time.
+pub struct Cells {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    config: CellsConfig,
+    host: Arc<dyn Host>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    slot: Slot,
+    phase: Phase,
+    /// The evaluation has had the worker run something.
+    has_run: bool,
+    /// Tells the running `evaluate` of an interrupt.
+    interrupt_tx: Option<Sender<()>>,
+    /// An interrupted evaluation that evcxr has not answered for: whatever it wants run is not run.
+    abandoned: Option<(u64, Instant)>,
+    /// As of the last answer.
+    variables: Vec<Variable>,
+    /// What the next cell must be told.
+    notices: Vec<Notice>,
+    scope: Arc<Scope>,
+}
+
+#[derive(Default)]
+enum Slot {
+    #[default]
+    Empty,
+    Starting,
+    Ready(Arc<Process>),
+    Failed(String),
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Idle,
+    /// evcxr works; nothing runs in the worker.
+    Compiling,
+    /// The worker runs the cell.
+    Running,
+}
+
+impl Cells {
+    /// Starts nothing yet.
+    pub fn new(config: CellsConfig, host: Arc<dyn Host>) -> Cells {
+        let shared = Shared { config, host, state: Mutex::default(), changed: Condvar::new() };
+        Cells { shared: Arc::new(shared) }
+    }
+
+    /// Starts the cells process in the background, so that the first cell need not wait for it.
+    pub fn warm_up(&self) {
+        self.shared.begin();
+    }
+
+    /// Says what the transforms are now: from the next cell on.
+    pub fn set_scope(&self, cell_scope: &CellScope, sources: &Sources, modules: &[Vec<String>]) {
+        locked(&self.shared.state).scope = Arc::new(Scope::of(cell_scope, sources, modules));
+    }
+
+    /// Compiles a cell and has the worker run it.
+    ///
+    /// Returns when the worker is done with it, as `Ok` too if it panicked there. `notice` is called from
+    /// this thread only.
+    ///
+    /// # Errors
+    /// See [`CellsError`].
+    pub fn evaluate(&self, cell: CellCode<'_>, notice: &dyn Fn(&Notice)) -> Result<CellsReply, CellsError> {
+        let (interrupt_tx, interrupt_rx) = bounded(1);
+        {
+            let mut state = locked(&self.shared.state);
+            state.phase = Phase::Compiling;
+            state.has_run = false;
+            state.interrupt_tx = Some(interrupt_tx);
+        }
+        let started = Instant::now();
+        let mut result = self.shared.evaluate(cell, &interrupt_rx, notice);
+        if matches!(result, Err(CellsError::Crashed { .. }))
+            && started.elapsed() < STILLBORN
+            && !locked(&self.shared.state).has_run
+        {
+            result = self.shared.evaluate(cell, &interrupt_rx, notice);
+        }
+        let notices = {
+            let mut state = locked(&self.shared.state);
+            state.phase = Phase::Idle;
+            state.interrupt_tx = None;
+            std::mem::take(&mut state.notices)
+        };
+        notices.iter().for_each(notice);
+        result
+    }
+
+    /// Completes a name in unfinished code, or gives nothing within the time.
+    pub fn complete(&self, code: &str, position: usize, timeout: Duration) -> Completions {
+        let position = completions::floor(code, position);
+        let nothing = Completions { items: Vec::new(), start: position, end: position };
+        let Some((process, scope, variables)) = self.idle_process() else { return nothing };
+        let code = commands::blanked(code, position);
+        let bindings = completions::bindings(&code, &scope, &variables);
+        let shift = bindings.len();
+        let (_, answer_rx) =
+            process.ask(Ask::Complete { code: format!("{bindings}{code}"), position: position + shift });
+        match answer_rx.recv_timeout(timeout) {
+            Ok(Answer::Completed { items, start, end }) if start >= shift && end >= start => {
+                completions::completions(items, start, end, shift)
+            }
+            _ => nothing,
+        }
+    }
+
+    /// What is known of the name at a place of the code, or nothing within the time.
+    pub fn inspect(&self, code: &str, position: usize, timeout: Duration) -> Option<MimeBundle> {
+        let end = completions::name_end(code, position)?;
+        let (process, scope, variables) = self.idle_process()?;
+        let code = commands::blanked(&code[..end], end);
+        let code = format!("{}{code}", completions::bindings(&code, &scope, &variables));
+        let (_, answer_rx) = process.ask(Ask::Inspect { code });
+        match answer_rx.recv_timeout(timeout) {
+            Ok(Answer::Inspected { plain, html }) if !plain.is_empty() => {
+                Some(MimeBundle::text(plain).with("text/html", html))
+            }
+            _ => None,
+        }
+    }
+
+    /// The `let` variables that cells keep, by name.
+    pub fn variables(&self) -> Vec<Variable> {
+        locked(&self.shared.state).variables.clone()
+    }
+
+    /// Stops the cell if it does not run in the worker yet; nothing is lost. `false` if there is nothing
+    /// of that kind to stop: what runs in the worker only the worker can stop. Returns at once.
+    pub fn interrupt_compile(&self) -> bool {
+        let state = locked(&self.shared.state);
+        match (&state.interrupt_tx, state.phase) {
+            (Some(interrupt_tx), Phase::Compiling) => {
+                // Full: the interrupt before this one is not dealt with yet.
+                let _ = interrupt_tx.try_send(());
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The worker was replaced, not by a death that a `load_and_run` reported: variables are gone. Returns
+    /// their names. In the background evcxr is made to forget them.
+    pub fn worker_died(&self) -> Vec<String> {
+        let (process, names) = {
+            let mut state = locked(&self.shared.state);
+            let Slot::Ready(process) = &state.slot else { return Vec::new() };
+            let process = process.clone();
+            if state.phase == Phase::Running || state.variables.is_empty() {
+                return Vec::new();
+            }
+            (process, std::mem::take(&mut state.variables).into_iter().map(|it| it.name).collect())
+        };
+        // The answer says what is known already.
+        drop(process.ask(Ask::Forget));
+        names
+    }
+
+    /// Kills the cells process. The next cell starts a new one, and is told which variables are lost.
+    pub fn kill(&self) {
+        if let Slot::Ready(process) = &locked(&self.shared.state).slot {
+            process.kill();
+        }
+    }
+
+    /// Starts over with no variables and definitions, on purpose: nothing is told.
+    pub fn reset(&self) {
+        let mut state = locked(&self.shared.state);
+        if let Slot::Ready(process) = std::mem::take(&mut state.slot) {
+            process.kill();
+        }
+        state.variables.clear();
+        state.notices.clear();
+    }
+
+    /// The cells process, for whoever counts memory.
+    pub fn child(&self) -> Option<u32> {
+        match &locked(&self.shared.state).slot {
+            Slot::Ready(process) if process.is_alive() => Some(process.pid()),
+            _ => None,
+        }
+    }
+
+    /// The process if it has nothing else to do. A first question starts it, for the next one.
+    fn idle_process(&self) -> Option<(Arc<Process>, Arc<Scope>, Vec<String>)> {
+        let may_start = {
+            let state = locked(&self.shared.state);
+            match &state.slot {
+                Slot::Ready(process) if process.is_alive() => {
+                    let variables = state.variables.iter().map(|it| it.name.clone()).collect();
+                    let idle = state.phase == Phase::Idle && state.abandoned.is_none();
+                    return idle.then(|| (process.clone(), state.scope.clone(), variables));
+                }
+                // What failed once is tried again by a cell, which can say why it fails.
+                Slot::Failed(_) => false,
+                _ => true,
+            }
+        };
+        if may_start {
+            self.shared.begin();
+        }
+        None
+    }
+}
+
+impl Drop for Cells {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl Shared {
+    /// Starts a process unless there is one.
+    fn begin(self: &Arc<Shared>) {
+        let mut state = locked(&self.state);
+        match &state.slot {
+            Slot::Starting => return,
+            Slot::Ready(process) if process.is_alive() => return,
+            Slot::Ready(process) => {
+                let because = format!("the process that compiled cells {}", process.end());
+                state.lose_all(&because);
+            }
+            Slot::Empty | Slot::Failed(_) => {}
+        }
+        state.slot = Slot::Starting;
+        state.abandoned = None;
+        let shared = self.clone();
+        let start = move || {
+            let slot = match shared.start() {
+                Ok(process) => Slot::Ready(process),
+                Err(message) => Slot::Failed(message),
+            };
+            locked(&shared.state).slot = slot;
+            shared.changed.notify_all();
+        };
+        thread::Builder::new().name("cells-start".into()).spawn(start).expect("a thread can be started");
+    }
+
+    fn start(self: &Arc<Shared>) -> Result<Arc<Process>, String> {
+        let process =
+            Process::spawn(&self.config, self.clone()).map_err(|it| format!("it cannot be started: {it}"))?;
+        let mut prelude = self.config.prelude.clone();
+        if !self.config.generation.is_empty() {
+            prelude = format!("{prelude}\n{}", Scope::placeholder(&self.config.generation));
+        }
+        let (_, answer_rx) = process.ask(process.start_message(&self.config, prelude));
+        match answer_rx.recv() {
+            Ok(Answer::Started) => Ok(process),
+            Ok(Answer::Failed { message }) => Err(message),
+            Ok(_) => Err("it answered out of turn".to_owned()),
+            Err(_) => Err(format!("the process that compiles cells {}", process.end())),
+        }
+    }
+
+    /// Waits for a process to be ready.
+    fn ready(
+        self: &Arc<Shared>,
+        interrupt_rx: &Receiver<()>,
+        notice: &dyn Fn(&Notice),
+    ) -> Result<Arc<Process>, CellsError> {
+        {
+            let mut state = locked(&self.state);
+            if matches!(state.slot, Slot::Failed(_)) {
+                state.slot = Slot::Empty;
+            }
+            if let (Slot::Ready(process), Some((_, since))) = (&state.slot, state.abandoned)
+                && since.elapsed() > GIVE_UP
+            {
+                process.kill();
+                while process.is_alive() {
+                    thread::sleep(Duration::from_millis(5));
+                }
+            }
+        }
+        self.begin();
+        let mut told = false;
+        let mut state = locked(&self.state);
+        loop {
+            match &state.slot {
+                Slot::Ready(process) => return Ok(process.clone()),
+                Slot::Failed(message) => return Err(CellsError::NotStarted { message: message.clone() }),
+                Slot::Empty => return Err(CellsError::Interrupted),
+                Slot::Starting if interrupt_rx.try_recv().is_ok() => return Err(CellsError::Interrupted),
+                Slot::Starting => {}
+            }
+            if !told {
+                told = true;
+                drop(state);
+                notice(&Notice::Progress("starting evcxr".to_owned()));
+                state = locked(&self.state);
+                continue;
+            }
+            state = self
+                .changed
+                .wait_timeout(state, Duration::from_millis(50))
+                .unwrap_or_else(|it| it.into_inner())
+                .0;
+        }
+    }
+
+    fn evaluate(
+        self: &Arc<Shared>,
+        cell: CellCode<'_>,
+        interrupt_rx: &Receiver<()>,
+        notice: &dyn Fn(&Notice),
+    ) -> Result<CellsReply, CellsError> {
+        let process = self.ready(interrupt_rx, notice)?;
+        let scope = locked(&self.state).scope.module.clone();
+        let progress_rx = process.watch_progress();
+        let (id, answer_rx) = process.ask(Ask::Evaluate { code: cell.code.to_owned(), scope });
+        let mut progress_rx = Some(&progress_rx);
+        let no_progress = never();
+        let answer = loop {
+            select! {
+                recv(answer_rx) -> answer => break answer,
+                recv(interrupt_rx) -> _ => return self.interrupt(&process, id, answer_rx),
+                recv(progress_rx.unwrap_or(&no_progress)) -> line => match line {
+                    Ok(line) => notice(&Notice::Progress(line)),
+                    Err(_) => progress_rx = None,
+                },
+            }
+        };
+        let Ok(answer) = answer else {
+            self.wait_while_running();
+            return Err(CellsError::Crashed { description: process.end() });
+        };
+        self.conclude(answer, cell)
+    }
+
+    /// Stops an evaluation that is not running yet. evcxr may still be busy with it when this returns.
+    fn interrupt(
+        self: &Arc<Shared>,
+        process: &Arc<Process>,
+        id: u64,
+        answer_rx: Receiver<Answer>,
+    ) -> Result<CellsReply, CellsError> {
+        locked(&self.state).abandoned = Some((id, Instant::now()));
+        process.tell(Ask::Cancel { evaluation: id });
+        let (stopped_tx, stopped_rx) = bounded(1);
+        let (shared, process) = (self.clone(), process.clone());
+        // evcxr tries again after an error, so one kill may not be enough.
+        let stop = move || {
+            loop {
+                process.kill_builds();
+                select! {
+                    recv(answer_rx) -> answer => {
+                        if let Ok(answer) = answer {
+                            shared.absorb(answer);
+                        }
+                        break;
+                    }
+                    default(Duration::from_millis(30)) => {}
+                }
+            }
+            let _ = stopped_tx.send(());
+        };
+        thread::Builder::new().name("cells-stop".into()).spawn(stop).expect("a thread can be started");
+        let _ = stopped_rx.recv_timeout(STOP_GRACE);
+        Err(CellsError::Interrupted)
+    }
+
+    fn conclude(&self, answer: Answer, cell: CellCode<'_>) -> Result<CellsReply, CellsError> {
+        match self.absorb(answer) {
+            Some(Outcome::Done { content, phases }) => {
+                tracing::debug!(target: "cells", ?phases);
+                let mut bundle = MimeBundle::default();
+                for (mime, text) in content {
+                    let text = if mime == "text/plain" { text.trim_end().to_owned() } else { text };
+                    bundle = bundle.with(&mime, text);
+                }
+                Ok(CellsReply { content: (!bundle.data.is_empty()).then_some(bundle) })
+            }
+            Some(Outcome::Errors { errors }) => {
+                let (diagnostics, sources) = diagnostics::diagnostics(&errors, cell);
+                Err(CellsError::Compile { diagnostics, sources: Box::new(sources) })
+            }
+            Some(Outcome::Refused { message, hint }) => Err(CellsError::Refused { message, hint }),
+            Some(Outcome::Cancelled) => Err(CellsError::Interrupted),
+            Some(Outcome::Terminated) => Err(CellsError::WorkerDied),
+            None => Err(CellsError::NotStarted { message: "it answered out of turn".to_owned() }),
+        }
+    }
+
+    /// Takes over what an answer says of the variables.
+    fn absorb(&self, answer: Answer) -> Option<Outcome> {
+        let Answer::Evaluated { outcome, variables, lost } = answer else { return None };
+        let mut state = locked(&self.state);
+        if matches!(outcome, Outcome::Terminated) {
+            state.lose_all("the worker died");
+        }
+        state.variables = variables;
+        state
+            .notices
+            .extend(lost.into_iter().map(|Lost { variables, because }| Notice::Lost { variables, because }));
+        Some(outcome)
+    }
+
+    /// The worker must be done before the cell is over, even if nobody is left to tell.
+    fn wait_while_running(&self) {
+        let mut state = locked(&self.state);
+        while state.phase == Phase::Running {
+            state = self.changed.wait(state).unwrap_or_else(|it| it.into_inner());
+        }
+    }
+}
+
+impl Relay for Shared {
+    fn load_and_run(&self, _process: &Process, request: &LoadAndRun) -> Ran {
+        {
+            let mut state = locked(&self.state);
+            if state.abandoned.is_some() {
+                return Ran { control_lines: vec![PANIC_NOTIFICATION.to_owned()], died: false };
+            }
+            if state.phase == Phase::Compiling {
+                state.phase = Phase::Running;
+                state.has_run = true;
+            }
+        }
+        let reply = self.host.load_and_run(request.library.as_ref(), &request.function);
+        let mut state = locked(&self.state);
+        if state.phase == Phase::Running {
+            state.phase = Phase::Compiling;
+        }
+        self.changed.notify_all();
+        Ran { control_lines: reply.control_lines, died: reply.died }
+    }
+
+    fn bridge_connected(&self) {
+        self.host.forget();
+    }
+
+    fn answered(&self, _process: &Process, id: u64) {
+        let mut state = locked(&self.state);
+        if state.abandoned.is_some_and(|(abandoned, _)| abandoned == id) {
+            state.abandoned = None;
+        }
+    }
+}
+
+impl State {
+    fn lose_all(&mut self, because: &str) {
+        let variables: Vec<String> =
+            std::mem::take(&mut self.variables).into_iter().map(|it| it.name).collect();
+        if !variables.is_empty() {
+            self.notices.push(Notice::Lost { variables, because: because.to_owned() });
+        }
+    }
+}

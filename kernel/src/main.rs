@@ -1,0 +1,26 @@
+//! The `brooklet` executable.
+//!
+//! One executable plays every part: the command line, the kernel, the worker, the cells process, evcxr's
+//! child and its compiler wrapper. Which part is decided here, before anything else runs, because evcxr
+//! starts this executable again with nothing but environment variables to tell it apart.
+
+mod build;
+mod cells;
+mod command_line;
+mod engine;
+mod guard;
+mod highlight;
+mod jupyter;
+mod os;
+mod reload;
+mod session;
+mod worker;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    if let Some(code) = cells::run_as_evcxr_child().or_else(guard::run_if_asked) {
+        return code;
+    }
+    command_line::main()
+}

@@ -1,0 +1,398 @@
+//! The notebook experience: what happens between a cell's text and what appears below it.
+//!
+//! A session ties together the watched files (`reload`), the process that owns the values (`worker`) and
+//! the one that compiles Rust cells (`cells`). Each of them may fail or die at any time; the session turns
+//! whatever happens into one clear answer and goes on.
+//!
+//! Guiding rules: nothing stale is ever shown as fresh, so every cell starts by reading the watched files;
+//! and a cell is understood as a whole before any of it is done.
+//!
+//! A new magic: its declaration in `magics`, its arm in `Execution::magic`, and a method in the file of its
+//! group.
+
+mod grammar;
+mod magics;
+mod words;
+
+mod dag;
+mod help;
+mod history;
+mod nodes;
+mod process;
+mod run;
+mod rust;
+mod transform;
+mod values;
+mod watch;
+
+mod complete;
+mod context;
+mod inspect;
+
+mod difference;
+mod display;
+mod errors;
+mod image;
+mod interrupts;
+mod link;
+mod screen;
+#[cfg(test)]
+mod testing;
+mod text;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
+
+use brooklet_graph::graph::Literals;
+use brooklet_graph::parse::cell as rust_cell;
+use brooklet_graph::wire::MimeBundle;
+
+use crate::build::image::cache_directory;
+use crate::cells::Cells;
+use crate::engine::{Cell, CellError, Completeness, Completions, Engine, Outcome, Output, Stream};
+use crate::reload::{Reloader, Revision};
+use display::{Mirror, Painter};
+use errors::Result;
+use grammar::Call;
+use image::ImageHolder;
+use interrupts::{Action, Interrupts, PATIENCE, Phase};
+use link::Link;
+use run::{LastRun, Tally};
+use screen::Screen;
+
+/// What a session is told at its start.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The notebook's directory: what relative paths count from.
+    pub directory: PathBuf,
+}
+
+/// One notebook's engine.
+pub struct Session {
+    shared: Arc<Shared>,
+    /// Held while a cell is executed.
+    turn: Mutex<()>,
+}
+
+/// Everything that is reached from several threads. Each lock is held for a moment only, and never two at
+/// once.
+struct Shared {
+    base: PathBuf,
+    /// Removed with everything in it at the end.
+    directory: tempfile::TempDir,
+    screen: Arc<Screen>,
+    image: Arc<ImageHolder>,
+    reloader: Reloader,
+    interrupts: Arc<Interrupts>,
+    link: Mutex<Link>,
+    cells: Mutex<Option<Arc<Cells>>>,
+    knowledge: Mutex<Knowledge>,
+    /// The live picture of the present run.
+    painter: Mutex<Option<Painter>>,
+    /// What the present run did, node by node.
+    tally: Mutex<Tally>,
+}
+
+/// What the session knows, for the executing cell and for questions meanwhile.
+#[derive(Default)]
+struct Knowledge {
+    /// The revision in force: the last one committed.
+    revision: Option<Arc<Revision>>,
+    mirror: Mirror,
+    /// rustc's names of what nodes hold.
+    types: BTreeMap<String, String>,
+    config: Literals,
+    inputs: Literals,
+    last_run: Option<LastRun>,
+    /// The revision whose warnings were shown.
+    warned: u64,
+    /// Transform modules that cells made, by name, with their files.
+    transforms: BTreeMap<String, PathBuf>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|it| it.into_inner())
+}
+
+impl Shared {
+    fn link(&self) -> MutexGuard<'_, Link> {
+        locked(&self.link)
+    }
+
+    fn knowledge(&self) -> MutexGuard<'_, Knowledge> {
+        locked(&self.knowledge)
+    }
+
+    fn painter(&self) -> MutexGuard<'_, Option<Painter>> {
+        locked(&self.painter)
+    }
+
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        locked(&self.tally)
+    }
+
+    /// The newest graph that was accepted, for questions that must not wait.
+    fn newest(&self) -> Option<Arc<Revision>> {
+        self.reloader.latest().or_else(|| self.knowledge().revision.clone())
+    }
+}
+
+impl Session {
+    /// A session with nothing watched. Starts no process.
+    ///
+    /// # Errors
+    /// If the session's directory cannot be made.
+    pub fn new(options: Options) -> io::Result<Arc<dyn Engine>> {
+        let sessions = cache_directory().join("sessions");
+        fs::create_dir_all(&sessions)?;
+        sweep(&sessions);
+        let prefix = format!("{}-", std::process::id());
+        let directory = tempfile::Builder::new().prefix(&prefix).tempdir_in(&sessions)?;
+        let base = fs::canonicalize(&options.directory)?;
+        let screen = Arc::new(Screen::default());
+        let image = ImageHolder::new(screen.clone());
+        let source = image.clone();
+        let reloader = Reloader::new(
+            Box::new(move || source.get_in_background()),
+            directory.path().to_owned(),
+            base.clone(),
+        );
+        let shared = Arc::new(Shared {
+            base,
+            directory,
+            screen,
+            image,
+            reloader,
+            interrupts: Arc::default(),
+            link: Mutex::default(),
+            cells: Mutex::default(),
+            knowledge: Mutex::default(),
+            painter: Mutex::default(),
+            tally: Mutex::default(),
+        });
+        Ok(Arc::new(Session { shared, turn: Mutex::new(()) }))
+    }
+}
+
+/// Removes what killed kernels left behind.
+fn sweep(sessions: &Path) {
+    for entry in fs::read_dir(sessions).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some(pid) = name.split_once('-').and_then(|it| it.0.parse::<u32>().ok()) else { continue };
+        let processes = Path::new("/proc");
+        if processes.exists() && !processes.join(pid.to_string()).exists() {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+impl Engine for Session {
+    fn execute(&self, cell: &Cell, output: Arc<dyn Output>) -> Outcome {
+        let _turn = locked(&self.turn);
+        self.shared.screen.begin(output.clone());
+        let phase = self.shared.interrupts.begin();
+        let execution = Execution { shared: &self.shared, output, count: cell.execution_count };
+        let outcome = match execution.cell(&cell.code) {
+            Ok(()) => {
+                let value = |it: &(String, String)| (it.0.clone(), execution.expression(&it.1));
+                Outcome::Success { user_expressions: cell.user_expressions.iter().map(value).collect() }
+            }
+            Err(error) => Outcome::Failure(error),
+        };
+        self.shared.screen.end();
+        drop(phase);
+        outcome
+    }
+
+    fn complete(&self, code: &str, position: usize) -> Completions {
+        complete::complete(&self.shared, code, position)
+    }
+
+    fn inspect(&self, code: &str, position: usize, detail: u8) -> Option<MimeBundle> {
+        inspect::inspect(&self.shared, code, position, detail)
+    }
+
+    fn completeness(&self, code: &str) -> Completeness {
+        match rust_cell::completeness(code) {
+            rust_cell::Completeness::Complete => Completeness::Complete,
+            rust_cell::Completeness::Incomplete { indent } => Completeness::Incomplete { indent },
+            rust_cell::Completeness::Invalid => Completeness::Invalid,
+        }
+    }
+
+    fn interrupt(&self) {
+        match self.shared.interrupts.press() {
+            Action::Nothing => {}
+            Action::KillCompiler => {
+                self.shared.reloader.interrupt();
+                self.shared.image.interrupt();
+            }
+            Action::KillCellCompiler => {
+                if let Some(cells) = &*locked(&self.shared.cells) {
+                    cells.interrupt_compile();
+                }
+            }
+            Action::AskWorker { cell } => self.shared.ask_worker_to_stop(cell),
+            Action::KillWorker => self.shared.kill_worker(),
+        }
+    }
+
+    fn shutdown(&self) {
+        self.shared.reloader.interrupt();
+        self.shared.image.interrupt();
+        let cells = locked(&self.shared.cells).take();
+        if let Some(cells) = cells {
+            cells.kill();
+        }
+        self.shared.kill_worker();
+        self.shared.forget_worker();
+        let _ = fs::remove_dir_all(self.shared.directory.path());
+    }
+
+    fn children(&self) -> Vec<u32> {
+        let worker = self.shared.link().worker.as_ref().map(|it| it.pid());
+        let cells = locked(&self.shared.cells).as_ref().and_then(|it| it.child());
+        worker.into_iter().chain(cells).collect()
+    }
+
+    fn banner(&self) -> String {
+        format!(
+            "Brooklet {}: Rust functions as a dataflow\n%watch FILE.rs draws its graph, %run NODE runs it, %help explains",
+            env!("CARGO_PKG_VERSION")
+        )
+    }
+}
+
+impl Shared {
+    fn kill_worker(&self) {
+        if let Some(worker) = self.link().worker.clone() {
+            worker.kill();
+        }
+    }
+
+    /// The first interrupt while user code runs. If the code goes on for too long, nobody may be there to
+    /// press again.
+    fn ask_worker_to_stop(self: &Arc<Self>, cell: u64) {
+        if let Some(worker) = self.link().worker.clone() {
+            worker.interrupt();
+        }
+        let shared = self.clone();
+        // Returns at once, so the waiting is done elsewhere.
+        let wait = move || {
+            if shared.interrupts.ends_within(cell, std::time::Duration::from_millis(600)) {
+                return;
+            }
+            let what = match shared.interrupts.phase() {
+                Phase::RunningCell => "the running cell cannot be stopped between two steps".to_owned(),
+                _ => match text::list(&shared.knowledge().mirror.running()) {
+                    running if running.is_empty() => "waiting for the running step to end".to_owned(),
+                    running => format!("waiting for {running} to end"),
+                },
+            };
+            let seconds = PATIENCE.as_secs();
+            let line = format!(
+                "{what}; interrupt again to kill the worker now, or it is killed after {seconds} s\n"
+            );
+            shared.screen.stream(Stream::Stderr, &line);
+            if !shared.interrupts.ends_within(cell, PATIENCE) {
+                shared.kill_worker();
+            }
+        };
+        let _ = thread::Builder::new().name("patience".into()).spawn(wait);
+    }
+}
+
+/// One cell while it is executed. The groups of magics add their methods in their own files.
+struct Execution<'a> {
+    shared: &'a Arc<Shared>,
+    output: Arc<dyn Output>,
+    /// The number beside the cell.
+    count: u64,
+}
+
+impl Execution<'_> {
+    /// Executes a cell, or the part of one that `%time` times.
+    fn cell(&self, code: &str) -> Result<()> {
+        let cell = grammar::parse(code).map_err(|it| errors::usage(&it))?;
+        self.magics(&cell.magics, &cell.body)
+    }
+
+    fn magics(&self, calls: &[Call], body: &str) -> Result<()> {
+        let Some((call, rest)) = calls.split_first() else { return self.code(body) };
+        match call.magic.name {
+            "time" if call.magic.kind == magics::Kind::Cell => return self.timed(|| self.cell(body)),
+            "time" if !call.rest.is_empty() => self.timed(|| self.cell(&call.rest))?,
+            "time" if !rest.is_empty() || !body.trim().is_empty() => {
+                return self.timed(|| self.magics(rest, body));
+            }
+            "transform" => return self.transform(call, body),
+            _ => self.magic(call)?,
+        }
+        self.magics(rest, body)
+    }
+
+    fn magic(&self, call: &Call) -> Result<()> {
+        match call.magic.name {
+            "watch" => self.watch(call),
+            "unwatch" => self.unwatch(call),
+            "config" => self.config(call),
+            "input" => self.input(call),
+            "run" => self.run(call),
+            "dag" => self.dag(call),
+            "nodes" => self.nodes(call),
+            "source" => self.source(call),
+            "check" => self.check(call),
+            "why" => self.why(call),
+            "diff" => self.diff(call),
+            "time" => self.last_times(),
+            "restart" => self.restart(),
+            "help" => self.help(call),
+            other => Err(errors::hinted(
+                "NotYetSupported",
+                format!("`%{other}` is not yet available in this version"),
+                "`%help` lists what is",
+            )),
+        }
+    }
+
+    /// The revision of the watched files as they are now, with its warnings shown once.
+    fn revision(&self) -> Result<Arc<Revision>> {
+        let revision = self.shared.revision()?;
+        let is_new = {
+            let mut knowledge = self.shared.knowledge();
+            std::mem::replace(&mut knowledge.warned, revision.number) != revision.number
+        };
+        if is_new && !revision.warnings.is_empty() {
+            let text = brooklet_graph::diagnostic::render(&revision.warnings, &revision.sources, true);
+            self.output.stream(Stream::Stderr, &format!("{}\n", text.trim_end()));
+        }
+        Ok(revision)
+    }
+
+    /// Shows text as a display of its own; HTML beside it where there is any.
+    fn show(&self, plain: impl Into<String>, html: Option<String>) {
+        let bundle = MimeBundle::text(plain);
+        let bundle = match html {
+            Some(html) => bundle.with("text/html", html),
+            None => bundle,
+        };
+        self.output.display(&bundle, None);
+    }
+
+    /// The value of a user expression: the name of a node, nothing else.
+    fn expression(&self, expression: &str) -> std::result::Result<MimeBundle, CellError> {
+        let name = expression.trim();
+        let is_node = self.shared.newest().is_some_and(|it| it.graph.nodes.contains_key(name));
+        if !is_node {
+            return Err(errors::plain(
+                "NotANode",
+                format!("a user expression must be the name of a node, and `{name}` is not"),
+            ));
+        }
+        self.value_of(name)
+    }
+}

@@ -1,0 +1,298 @@
+//! Everything that can make a cell fail, as the one error message that the frontend shows.
+//!
+//! A notebook shows `traceback` alone, a runner logs `name: value`, so each must be enough by itself. The
+//! first line of a traceback says what is wrong; places, causes and hints follow it.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use brooklet_graph::diagnostic::{self, Diagnostic, Severity};
+use brooklet_graph::graph::Graph;
+use brooklet_graph::source::Sources;
+use brooklet_graph::wire::{EdgeMismatch, Failure};
+
+use super::grammar::UsageError;
+use super::text::{self, BLUE, BOLD, CYAN, DIM, RED, RESET};
+use crate::build::BuildError;
+use crate::build::generation::Message;
+use crate::engine::CellError;
+
+/// The short form of most results within a session.
+pub type Result<T> = std::result::Result<T, CellError>;
+
+/// An error in our own words.
+pub fn plain(name: &str, message: impl Into<String>) -> CellError {
+    let message = message.into();
+    let first = message.lines().next().unwrap_or_default().to_owned();
+    CellError { traceback: headed(name, &message, &[]), name: name.to_owned(), value: first }
+}
+
+/// An error in our own words with what the user can do next.
+pub fn hinted(name: &str, message: impl Into<String>, hint: &str) -> CellError {
+    let message = message.into();
+    let first = message.lines().next().unwrap_or_default().to_owned();
+    CellError { traceback: headed(name, &message, &[hint.to_owned()]), name: name.to_owned(), value: first }
+}
+
+fn headed(name: &str, message: &str, hints: &[String]) -> Vec<String> {
+    let mut lines = message.lines();
+    let mut traceback =
+        vec![format!("{RED}{name}{RESET}{BOLD}: {}{RESET}", lines.next().unwrap_or_default())];
+    traceback.extend(lines.map(str::to_owned));
+    traceback.extend(hints.iter().map(|it| hint_line(it)));
+    traceback
+}
+
+fn hint_line(hint: &str) -> String {
+    format!("{CYAN}hint:{RESET} {hint}")
+}
+
+/// A magic that cannot be understood.
+pub fn usage(error: &UsageError) -> CellError {
+    let mut traceback = vec![format!("{RED}UsageError{RESET}{BOLD}: {}{RESET}", error.message)];
+    traceback.extend(marked(&error.line, &error.place));
+    if !error.usage.is_empty() {
+        traceback.push(format!("{CYAN}usage:{RESET} {}", error.usage));
+    }
+    traceback.extend(error.hint.iter().map(|it| hint_line(it)));
+    CellError { name: "UsageError".to_owned(), value: error.message.clone(), traceback }
+}
+
+/// The line that holds the place, with marks under it.
+fn marked(text: &str, place: &Range<usize>) -> Vec<String> {
+    let start = place.start.min(text.len());
+    let line_start = text[..start].rfind('\n').map_or(0, |it| it + 1);
+    let line_end = text[start..].find('\n').map_or(text.len(), |it| start + it);
+    let line = &text[line_start..line_end];
+    let before = text[line_start..start].chars().count();
+    let marks = text[start..place.end.clamp(start, line_end)].chars().count().max(1);
+    let bar = format!("{BLUE}  |{RESET}");
+    vec![format!("{bar} {line}"), format!("{bar} {}{RED}{}{RESET}", " ".repeat(before), "^".repeat(marks))]
+}
+
+/// Problems of the graph and of the compiler in one answer: first what is wrong with the graph.
+///
+/// `None` if nothing is an error.
+pub fn problems(diagnostics: &[Diagnostic], sources: &Sources, messages: &[Message]) -> Option<CellError> {
+    let errors: Vec<&Diagnostic> = diagnostics.iter().filter(|it| it.severity == Severity::Error).collect();
+    let compile_errors: Vec<&Message> = messages.iter().filter(|it| it.is_error).collect();
+    let mut traceback = Vec::new();
+    for one in &errors {
+        traceback.push(trimmed(&diagnostic::render(std::slice::from_ref(*one), sources, true)));
+    }
+    traceback.extend(compile_errors.iter().map(|it| trimmed(&it.rendered)));
+    let (name, value) = match (errors.first(), compile_errors.first()) {
+        (Some(first), _) => (first.code.clone(), place_of(first, sources) + &first.message),
+        (None, Some(first)) => {
+            let place = first.place.as_ref().map(|(file, line)| format!("{}:{line}: ", file.display()));
+            let name = if first.code.is_empty() { "CompileError" } else { &first.code };
+            (name.to_owned(), place.unwrap_or_default() + &first.message)
+        }
+        (None, None) => return None,
+    };
+    let more = errors.len() + compile_errors.len() - 1;
+    let value = if more > 0 { format!("{value} (and {})", text::count(more, "more problem")) } else { value };
+    Some(CellError { name, value: value.replace('\n', " "), traceback })
+}
+
+fn place_of(diagnostic: &Diagnostic, sources: &Sources) -> String {
+    let Some(label) = diagnostic.labels.first() else { return String::new() };
+    let Some(file) = sources.file(label.span.file) else { return String::new() };
+    format!("{}:{}: ", file.path, sources.line_column(label.span).line)
+}
+
+fn trimmed(text: &str) -> String {
+    text.trim_end().to_owned()
+}
+
+/// What failed in a run: each with its place, causes and hint.
+pub fn failures(failures: &[Failure], graph: &Graph) -> CellError {
+    let mut traceback = Vec::new();
+    for (position, failure) in failures.iter().enumerate() {
+        if position > 0 {
+            traceback.push(String::new());
+        }
+        traceback.extend(failure_lines(failure, graph));
+    }
+    let Some(first) = failures.first() else { return plain("Error", "the run failed and did not say why") };
+    let mut value = first_line(first);
+    if failures.len() > 1 {
+        value = format!("{value} (and {})", text::count(failures.len() - 1, "more problem"));
+    }
+    CellError { name: first.kind.clone(), value, traceback }
+}
+
+fn first_line(failure: &Failure) -> String {
+    let message = failure.message.lines().next().unwrap_or_default();
+    if failure.node.is_empty() || message.contains(&format!("`{}`", failure.node)) {
+        message.to_owned()
+    } else {
+        format!("`{}`: {message}", failure.node)
+    }
+}
+
+fn failure_lines(failure: &Failure, graph: &Graph) -> Vec<String> {
+    let mut lines = vec![format!("{RED}{}{RESET}{BOLD}: {}{RESET}", failure.kind, first_line(failure))];
+    lines.extend(failure.message.lines().skip(1).map(str::to_owned));
+    if let Some(node) = graph.nodes.get(&failure.node)
+        && !node.file.is_empty()
+    {
+        lines.push(format!("{BLUE} -->{RESET} {}:{} {DIM}in `{}`{RESET}", node.file, node.line, node.name));
+    }
+    let word = if failure.kind == "Panic" { "at" } else { "caused by" };
+    lines.extend(failure.chain.iter().map(|it| format!("  {DIM}{word}:{RESET} {it}")));
+    lines.extend(failure.hint.iter().map(|it| hint_line(it)));
+    lines
+}
+
+/// Edges whose types do not fit, as diagnostics at the consumer's parameter.
+pub fn edge_mismatches(mismatches: &[EdgeMismatch], graph: &Graph) -> Vec<Diagnostic> {
+    mismatches.iter().map(|it| edge_mismatch(it, graph)).collect()
+}
+
+fn edge_mismatch(mismatch: &EdgeMismatch, graph: &Graph) -> Diagnostic {
+    let EdgeMismatch { from, to, parameter, expected, found, other_consumer } = mismatch;
+    let place = |node: &str, parameter: usize| {
+        let node = graph.nodes.get(node)?;
+        node.dependencies.iter().find(|it| it.parameter == parameter).map(|it| it.span)
+    };
+    if let Some((other, other_parameter)) = other_consumer {
+        let message =
+            format!("input `{from}` is taken as `{expected}` by `{to}` and as `{found}` by `{other}`");
+        let mut diagnostic = Diagnostic::error("edge-type-mismatch", message);
+        if let Some(span) = place(to, *parameter) {
+            diagnostic = diagnostic.at(span, format!("`{to}` takes `{expected}`"));
+        }
+        if let Some(span) = place(other, *other_parameter) {
+            diagnostic = diagnostic.at(span, format!("`{other}` takes `{found}`"));
+        }
+        return diagnostic.hint("an input has one type: take the same type in both, or name two inputs");
+    }
+    let message = format!("edge {from} → {to}: expected `{expected}`, found `{found}`");
+    let mut diagnostic = Diagnostic::error("edge-type-mismatch", message);
+    if let Some(span) = place(to, *parameter) {
+        diagnostic = diagnostic.at(span, format!("`{to}` expects `{expected}`"));
+    }
+    if let Some(producer) = graph.nodes.get(from) {
+        diagnostic = diagnostic.at(producer.type_span, format!("`{from}` returns `{found}`"));
+    }
+    diagnostic
+        .hint(format!("take `{from}` as what `{from}` returns, or convert in between with a node of its own"))
+}
+
+/// The worker died while it was needed.
+pub fn worker_died(description: &str, last_words: &str, running: &[String], lost: &[String]) -> CellError {
+    let during = if running.is_empty() {
+        String::new()
+    } else {
+        format!(" while {} {} running", text::list(running), if running.len() == 1 { "was" } else { "were" })
+    };
+    let message = format!("the worker {description}{during}");
+    let mut traceback = vec![format!("{RED}WorkerDied{RESET}{BOLD}: {message}{RESET}")];
+    if !last_words.trim().is_empty() {
+        traceback.push(format!("{DIM}its last words:{RESET}"));
+        let lines: Vec<&str> = last_words.trim().lines().collect();
+        traceback.extend(lines[lines.len().saturating_sub(12)..].iter().map(|it| format!("  {it}")));
+    }
+    traceback.push(hint_line(&after_death(lost)));
+    CellError { name: "WorkerDied".to_owned(), value: message, traceback }
+}
+
+/// What is lost with a worker, and that all goes on.
+pub fn after_death(lost: &[String]) -> String {
+    let mut hint = String::from("a new worker starts with the next cell and computes again what is needed");
+    if !lost.is_empty() {
+        let _ = write!(hint, "; lost with the old one: {}", text::list(lost));
+    }
+    hint
+}
+
+/// The user stopped the cell.
+pub fn interrupted(what: &str) -> CellError {
+    CellError {
+        name: "Interrupted".to_owned(),
+        value: what.to_owned(),
+        traceback: vec![format!("{RED}Interrupted{RESET}{BOLD}: {what}{RESET}")],
+    }
+}
+
+/// A build that did not come to its end.
+pub fn build(error: &BuildError) -> CellError {
+    let mut cell_error = plain("BuildError", &error.message);
+    if !error.output.trim().is_empty() {
+        cell_error.traceback.push(trimmed(&error.output));
+    }
+    cell_error.traceback.extend(error.hint.iter().map(|it| hint_line(it)));
+    cell_error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::grammar;
+
+    /// The traceback as one text without colours.
+    fn read(error: &CellError) -> String {
+        let text = error.traceback.join("\n");
+        let mut plain = String::new();
+        let mut rest = &*text;
+        while let Some(start) = rest.find('\x1b') {
+            plain.push_str(&rest[..start]);
+            rest = rest[start..].split_once('m').map_or("", |it| it.1);
+        }
+        plain + rest
+    }
+
+    #[test]
+    fn a_usage_error_points_at_the_word_and_shows_the_form() {
+        let error = usage(&grammar::parse("%source a b").unwrap_err());
+        assert_eq!(error.name, "UsageError");
+        assert_eq!(
+            read(&error),
+            "UsageError: %source takes one argument, but got `b` too\n  | %source a b\n  |           ^\nusage: %source NODE"
+        );
+    }
+
+    #[test]
+    fn a_place_on_a_continued_line_shows_that_line() {
+        let error = usage(&grammar::parse("%input a=[1,\n 2] b").unwrap_err());
+        assert!(read(&error).contains("  |  2] b\n  |     ^\n"), "{}", read(&error));
+    }
+
+    #[test]
+    fn a_failure_shows_node_causes_and_hint() {
+        let failure = Failure {
+            kind: "Error".into(),
+            node: "total".into(),
+            message: "cannot open".into(),
+            chain: vec!["no such file".into()],
+            hint: Some("check the path".into()),
+        };
+        let error = failures(&[failure], &Graph::default());
+        assert_eq!((&*error.name, &*error.value), ("Error", "`total`: cannot open"));
+        assert_eq!(
+            read(&error),
+            "Error: `total`: cannot open\n  caused by: no such file\nhint: check the path"
+        );
+    }
+
+    #[test]
+    fn several_failures_are_counted_in_the_value() {
+        let failure = |node: &str| Failure {
+            kind: "MissingInput".into(),
+            node: node.into(),
+            message: format!("input `{node}` has no value"),
+            chain: vec![],
+            hint: None,
+        };
+        let error = failures(&[failure("a"), failure("b"), failure("c")], &Graph::default());
+        assert_eq!(error.value, "input `a` has no value (and 2 more problems)");
+    }
+
+    #[test]
+    fn a_death_names_what_ran_and_what_is_lost() {
+        let error = worker_died("was killed by signal 6 (SIGABRT)", "", &["fit".into()], &["x".into()]);
+        assert_eq!(error.value, "the worker was killed by signal 6 (SIGABRT) while `fit` was running");
+        assert!(read(&error).ends_with("lost with the old one: `x`"));
+    }
+}

@@ -1,0 +1,113 @@
+//! The image, made once and shared by everybody who needs it.
+//!
+//! The first build may take many minutes. It runs on a thread of its own, so that whoever waits can be
+//! interrupted; the build itself goes on, because the next cell will want it just as much.
+
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::Instant;
+
+use super::screen::Screen;
+use super::text;
+use crate::build::BuildError;
+use crate::build::image::Image;
+
+pub struct ImageHolder {
+    state: Mutex<State>,
+    changed: Condvar,
+    screen: Arc<Screen>,
+}
+
+#[derive(Default)]
+struct State {
+    image: Option<Arc<Image>>,
+    is_building: bool,
+    /// Why the last build failed; taken by whoever waited for it.
+    failure: Option<BuildError>,
+    /// Counts interrupts: who waits returns when it changes.
+    interrupts: u64,
+}
+
+impl ImageHolder {
+    pub fn new(screen: Arc<Screen>) -> Arc<ImageHolder> {
+        Arc::new(ImageHolder { state: Mutex::default(), changed: Condvar::new(), screen })
+    }
+
+    /// The image, if it is at hand.
+    pub fn ready(&self) -> Option<Arc<Image>> {
+        self.state.lock().unwrap_or_else(|it| it.into_inner()).image.clone()
+    }
+
+    /// The image; builds it if need be. `Ok(None)` if the wait was interrupted.
+    ///
+    /// # Errors
+    /// If it does not build. The next call tries again.
+    pub fn get(self: &Arc<Self>) -> Result<Option<Arc<Image>>, BuildError> {
+        self.wait(true)
+    }
+
+    /// The image for work that no cell waits for directly, and that no interrupt stops.
+    ///
+    /// # Errors
+    /// If it does not build. The next call tries again.
+    pub fn get_in_background(self: &Arc<Self>) -> Result<Arc<Image>, BuildError> {
+        match self.wait(false)? {
+            Some(image) => Ok(image),
+            None => Err(BuildError::new("the image is not there")),
+        }
+    }
+
+    fn wait(self: &Arc<Self>, can_be_interrupted: bool) -> Result<Option<Arc<Image>>, BuildError> {
+        let mut state = self.state.lock().unwrap_or_else(|it| it.into_inner());
+        let before = state.interrupts;
+        loop {
+            if let Some(image) = &state.image {
+                return Ok(Some(image.clone()));
+            }
+            if let Some(failure) = &state.failure
+                && !state.is_building
+            {
+                let failure = failure.clone();
+                state.failure = None;
+                return Err(failure);
+            }
+            if can_be_interrupted && state.interrupts != before {
+                return Ok(None);
+            }
+            if !state.is_building {
+                state.is_building = true;
+                let this = self.clone();
+                // cargo dies with the thread that started it, so that thread must live as long as the build.
+                thread::Builder::new()
+                    .name("image".into())
+                    .spawn(move || this.build())
+                    .map_err(|error| BuildError::new(error.to_string()))?;
+            }
+            state = self.changed.wait(state).unwrap_or_else(|it| it.into_inner());
+        }
+    }
+
+    /// Whoever waits for the image stops waiting.
+    pub fn interrupt(&self) {
+        self.state.lock().unwrap_or_else(|it| it.into_inner()).interrupts += 1;
+        self.changed.notify_all();
+    }
+
+    fn build(&self) {
+        let started = Instant::now();
+        let built = Image::ensure(&|progress| self.screen.progress(progress));
+        let took = text::duration(started.elapsed().as_secs_f64() * 1_000.0);
+        self.screen.progress_ends(&match &built {
+            Ok(_) => format!("the image was built in {took}"),
+            Err(_) => format!("the image did not build ({took})"),
+        });
+        let mut state = self.state.lock().unwrap_or_else(|it| it.into_inner());
+        state.is_building = false;
+        match built {
+            Ok(image) => state.image = Some(Arc::new(image)),
+            Err(error) => state.failure = Some(error),
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+}

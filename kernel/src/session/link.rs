@@ -1,0 +1,225 @@
+//! The session's side of the worker: starts it when it is needed, commits revisions to it, hears it.
+//!
+//! The worker may be gone at any moment, and nothing is done about that until somebody needs it again:
+//! then a new one is started and the revision in force is committed to it. What the old one held is
+//! computed again by need, because a new driver knows no value.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use brooklet_graph::graph::diff;
+use brooklet_graph::picture::State as NodeState;
+use brooklet_graph::wire::{Event, MimeBundle, Refusal};
+
+use super::Shared;
+use super::errors::{self, Result};
+use super::interrupts::{InPhase, Phase};
+use crate::cells::{Host, HostReply};
+use crate::engine::Stream;
+use crate::reload::{Problems, Revision};
+use crate::worker::{CellReply, Death, Listener, Worker};
+
+/// A worker and what was committed to it.
+#[derive(Default)]
+pub struct Link {
+    pub worker: Option<Arc<Worker>>,
+    /// The revision in force there.
+    pub committed: Option<Arc<Revision>>,
+    /// How the last cell's code ended in the worker; taken by the cell that waits for it.
+    pub cell_reply: Option<std::result::Result<CellReply, Death>>,
+}
+
+impl Shared {
+    /// The revision of the watched files as they are now.
+    pub fn revision(&self) -> Result<Arc<Revision>> {
+        let phase = self.enter(Phase::Compiling)?;
+        let current = self.reloader.current();
+        drop(phase);
+        current.map_err(|problems| self.problems(&problems))
+    }
+
+    /// What is wrong with the watched files, as an error of the cell.
+    pub fn problems(&self, problems: &Problems) -> crate::engine::CellError {
+        if problems.interrupted {
+            return errors::interrupted("the compiler was stopped; all values are kept");
+        }
+        let graph_problems = errors::problems(&problems.diagnostics, &problems.sources, &problems.compiler);
+        match (graph_problems, &problems.build) {
+            (None, Some(build)) => errors::build(build),
+            (Some(mut error), Some(build)) => {
+                error.traceback.extend(errors::build(build).traceback);
+                error
+            }
+            (Some(error), None) => error,
+            (None, None) => errors::plain("CompileError", "the watched files do not compile"),
+        }
+    }
+
+    /// The cell does something else now; fails if it was interrupted before.
+    pub fn enter(&self, phase: Phase) -> Result<InPhase> {
+        self.interrupts.enter(phase).map_err(|_| errors::interrupted("stopped between two steps"))
+    }
+
+    /// A worker that lives.
+    pub fn worker(self: &Arc<Self>) -> Result<Arc<Worker>> {
+        if let Some(worker) = &self.link().worker
+            && worker.is_alive()
+        {
+            return Ok(worker.clone());
+        }
+        let image = {
+            let _phase = self.enter(Phase::Compiling)?;
+            self.image.get().map_err(|it| errors::build(&it))?
+        };
+        let Some(image) = image else {
+            return Err(errors::interrupted(
+                "the image goes on building; a cell that needs it waits for it again",
+            ));
+        };
+        if self.forget_worker() {
+            let lost = self.cells_lost();
+            let line =
+                format!("note: the worker ended since the last cell; {}\n", errors::after_death(&lost));
+            self.screen.stream(Stream::Stderr, &line);
+        }
+        let listener = Arc::new(Ears(Arc::downgrade(self)));
+        let worker = Arc::new(Worker::start(&image, &self.base, listener).map_err(|it| errors::build(&it))?);
+        let mut link = self.link();
+        link.worker = Some(worker.clone());
+        link.committed = None;
+        Ok(worker)
+    }
+
+    /// Drops what is left of a worker: its values are gone. False if there was none.
+    pub fn forget_worker(&self) -> bool {
+        let old = {
+            let mut link = self.link();
+            link.committed = None;
+            link.worker.take()
+        };
+        if old.is_some() {
+            self.knowledge().mirror.all_stale();
+        }
+        // Dropped outside the lock: this kills the process and waits for it.
+        old.is_some()
+    }
+
+    /// A worker in which the revision is in force.
+    pub fn commit(self: &Arc<Self>, revision: &Arc<Revision>) -> Result<Arc<Worker>> {
+        let worker = self.worker()?;
+        let committed = self.link().committed.clone();
+        if committed.as_ref().is_some_and(|it| it.number == revision.number) {
+            return Ok(worker);
+        }
+        let answer =
+            worker.commit(revision.generation, &revision.library, &revision.type_key, &revision.graph);
+        match answer.map_err(|death| self.died(&death))? {
+            Ok(accepted) => {
+                // Cells go on to name the last generation's types where there is no other.
+                if !revision.library.as_os_str().is_empty() {
+                    self.reloader.publish(revision).map_err(|it| errors::build(&it))?;
+                }
+                self.tell_cells(revision);
+                let mut knowledge = self.knowledge();
+                if let Some(old) = knowledge.revision.replace(revision.clone()) {
+                    let change = diff(&old.graph, &revision.graph);
+                    knowledge.mirror.change(&change, &revision.graph);
+                }
+                knowledge.mirror.stale(&accepted.dropped, &revision.graph);
+                knowledge.types = accepted.types;
+                drop(knowledge);
+                self.link().committed = Some(revision.clone());
+                Ok(worker)
+            }
+            Err(Refusal::Load { message }) => Err(errors::plain("LoadError", message)),
+            Err(Refusal::Edges { mismatches }) => {
+                let diagnostics = errors::edge_mismatches(&mismatches, &revision.graph);
+                errors::problems(&diagnostics, &revision.sources, &[])
+                    .map_or_else(|| Err(errors::plain("LoadError", "the worker refused the graph")), Err)
+            }
+        }
+    }
+
+    /// The worker died while it was needed: tells it once, and forgets what died with it.
+    pub fn died(&self, death: &Death) -> crate::engine::CellError {
+        let running = self.knowledge().mirror.running();
+        self.forget_worker();
+        let lost = self.cells_lost();
+        if self.interrupts.is_pressed() {
+            let mut what = "the running code was stopped by ending its process".to_owned();
+            if !running.is_empty() {
+                what = format!("{} did not stop and was ended with the worker", super::text::list(&running));
+            }
+            let mut error = errors::interrupted(&what);
+            error.traceback.push(errors::after_death(&lost));
+            return error;
+        }
+        errors::worker_died(&death.description, &death.last_words, &running, &lost)
+    }
+}
+
+/// Hears the worker for the session.
+struct Ears(std::sync::Weak<Shared>);
+
+impl Listener for Ears {
+    fn event(&self, _request: u64, event: Event) {
+        let Some(shared) = self.0.upgrade() else { return };
+        shared.knowledge().mirror.apply(&event);
+        let painter = shared.painter();
+        if let Some(painter) = &*painter {
+            painter.apply(&event);
+        }
+        drop(painter);
+        shared.tally().apply(&event);
+    }
+
+    fn display(&self, bundle: MimeBundle) {
+        if let Some(output) = self.0.upgrade().and_then(|it| it.screen.output()) {
+            output.display(&bundle, None);
+        }
+    }
+
+    fn value(&self, _request: u64, bundle: MimeBundle) {
+        if let Some(output) = self.0.upgrade().and_then(|it| it.screen.output()) {
+            output.result(&bundle);
+        }
+    }
+
+    fn output(&self, stream: Stream, text: &str) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.screen.stream(stream, text);
+        }
+    }
+}
+
+/// Runs what cells compiled; called from the thread that serves evcxr's child.
+pub struct CellHost(pub std::sync::Weak<Shared>);
+
+impl Host for CellHost {
+    fn load_and_run(&self, library: &Path, function: &str) -> HostReply {
+        let died = HostReply { control_lines: Vec::new(), died: true };
+        let Some(shared) = self.0.upgrade() else { return died };
+        // The worker was started before the cell was compiled; if it is gone since, so are the variables.
+        let Some(worker) = shared.link().worker.clone() else { return died };
+        // evcxr believes that it runs, so it must, however often the user has pressed.
+        let _phase = shared.interrupts.enter_anyway(Phase::RunningCell);
+        let reply = worker.cell(library, function);
+        let answer = match &reply {
+            Ok(reply) => HostReply { control_lines: reply.control_lines.clone(), died: false },
+            Err(_) => died,
+        };
+        shared.link().cell_reply = Some(reply);
+        answer
+    }
+
+    fn forget(&self) {
+        if let Some(worker) = self.0.upgrade().and_then(|it| it.link().worker.clone()) {
+            worker.forget_cells();
+        }
+    }
+}
+
+/// Whether a node's value is at hand and up to date, as far as the session knows.
+pub fn is_fresh(state: &NodeState) -> bool {
+    matches!(state, NodeState::Done { .. } | NodeState::Reused | NodeState::Taken)
+}

@@ -1,0 +1,220 @@
+//! `%nodes`, `%source` and `%check`: what the graph is made of.
+
+use std::sync::Arc;
+
+use brooklet_graph::graph::{Graph, Node, NodeKind, check_targets};
+use brooklet_graph::picture::{self, Selection, View};
+use brooklet_graph::wire::MimeBundle;
+
+use super::Execution;
+use super::errors::{self, Result};
+use super::grammar::Call;
+use super::interrupts::Phase;
+use super::run::names;
+use super::text::{self, Table};
+use super::words::unquote;
+use crate::engine::CellError;
+use crate::highlight;
+use crate::reload::Revision;
+
+/// The text of a node's function with its documentation; `None` for an input.
+pub fn source_of<'a>(revision: &'a Revision, node: &Node) -> Option<&'a str> {
+    let functions = revision.parsed.files.iter().flat_map(|it| &it.functions);
+    let function = functions.into_iter().find(|it| !node.function.is_empty() && it.path == node.function)?;
+    Some(revision.sources.text(function.span))
+}
+
+impl Execution<'_> {
+    /// The node of that name, or an error that says which are near.
+    pub(super) fn node<'a>(&self, revision: &'a Revision, name: &str) -> Result<&'a Node> {
+        let graph = &revision.graph;
+        if graph.nodes.is_empty() {
+            return Err(self.nothing_watched());
+        }
+        graph.nodes.get(name).ok_or_else(|| {
+            let near = text::did_you_mean(name, graph.nodes.keys().map(String::as_str));
+            errors::hinted(
+                "unknown-target",
+                format!("there is no node `{name}`{near}"),
+                "`%nodes` lists them",
+            )
+        })
+    }
+
+    /// `%nodes [--tag k=v] [--as json]`
+    pub(super) fn nodes(&self, call: &Call) -> Result<()> {
+        let tags = call.option_pairs("--tag").map_err(|it| errors::usage(&it))?;
+        let revision = self.revision()?;
+        let chosen = with_tags(&revision.graph, &tags);
+        if call.value("--as").is_some() {
+            let mut view = View::of(&revision.graph, &Selection::default());
+            view.nodes.retain(|it| chosen.iter().any(|node| node.name == it.name));
+            let json = picture::json_of(&revision.graph, &view);
+            let plain = serde_json::to_string_pretty(&json).unwrap_or_default();
+            self.output.display(&MimeBundle::text(plain).with("application/json", json), None);
+            return Ok(());
+        }
+        if revision.graph.nodes.is_empty() {
+            return Err(self.nothing_watched());
+        }
+        if chosen.is_empty() {
+            self.show("no node has these tags", None);
+            return Ok(());
+        }
+        let knowledge = self.shared.knowledge();
+        let mut table = Table::new(&["node", "type", "place", "value", "documentation"]);
+        for node in chosen {
+            let seen = knowledge.mirror.nodes.get(&node.name);
+            let value = seen.map_or(String::new(), |it| match it.summary.shape.as_str() {
+                "" => it.state.word().to_owned(),
+                shape if super::link::is_fresh(&it.state) => shape.to_owned(),
+                shape => format!("{shape} ({})", it.state.word()),
+            });
+            let place =
+                if node.file.is_empty() { "input".into() } else { format!("{}:{}", node.file, node.line) };
+            let doc = node.doc.lines().next().unwrap_or_default().to_owned();
+            table.row(vec![node.name.clone(), node.ty.clone(), place, value, doc]);
+        }
+        drop(knowledge);
+        self.show(table.plain(), Some(table.html("")));
+        Ok(())
+    }
+
+    /// `%source NODE`
+    pub(super) fn source(&self, call: &Call) -> Result<()> {
+        let revision = self.revision()?;
+        let node = self.node(&revision, &call.texts()[0])?;
+        let Some(source) = source_of(&revision, node) else {
+            let takers = revision.graph.dependents(&node.name);
+            return Err(errors::hinted(
+                "NoSource",
+                format!("`{}` is an input, so it has no code; taken by {}", node.name, text::list(&takers)),
+                &format!("%input {}=…", node.name),
+            ));
+        };
+        let place = format!("{}:{}", node.file, node.line);
+        self.show(format!("// {place}\n{source}"), Some(source_html(&place, source)));
+        Ok(())
+    }
+
+    /// `%check TARGET…`
+    pub(super) fn check(&self, call: &Call) -> Result<()> {
+        let usage = |it| errors::usage(&it);
+        let inputs = call.option_pairs("--input").map_err(usage)?.into_iter().collect();
+        let overrides = call.option_pairs("--override").map_err(usage)?.into_iter().collect();
+        let revision = self.revision()?;
+        let graph = &revision.graph;
+        if graph.nodes.is_empty() {
+            return Err(self.nothing_watched());
+        }
+        let mut targets = call.texts();
+        if targets.is_empty() {
+            targets = graph
+                .nodes
+                .values()
+                .filter(|it| it.kind == NodeKind::Transform)
+                .map(|it| it.name.clone())
+                .collect();
+        }
+        let inputs = self.literals(&inputs);
+        let diagnostics = check_targets(graph, &targets, &names(&inputs), &names(&overrides));
+        let known = errors::problems(&diagnostics, &revision.sources, &[]);
+        // Of unknown targets the worker could say nothing that is not said already.
+        let targets: Vec<String> = targets.into_iter().filter(|it| graph.nodes.contains_key(it)).collect();
+        let worker = self.shared.commit(&revision)?;
+        // Decoding may read files, and those may be large.
+        let phase = self.shared.enter(Phase::Running)?;
+        let failures = worker.check(&targets, &inputs, &overrides);
+        drop(phase);
+        let failures = failures.map_err(|it| self.shared.died(&it))?;
+        let told: Vec<_> =
+            failures.into_iter().filter(|it| known.is_none() || it.kind != "MissingInput").collect();
+        let failed = (!told.is_empty()).then(|| errors::failures(&told, graph));
+        match (known, failed) {
+            (Some(first), Some(second)) => Err(joined(first, second)),
+            (Some(error), None) | (None, Some(error)) => Err(error),
+            (None, None) => {
+                let names: Vec<&str> = targets.iter().map(String::as_str).collect();
+                let needed = graph.upstream_of(&names);
+                let inputs = needed
+                    .iter()
+                    .filter(|it| graph.nodes.get(*it).is_some_and(|it| it.kind == NodeKind::Input));
+                let inputs = inputs.count();
+                let line = format!(
+                    "{} can run: {} and {} are needed, no problem found",
+                    text::list(&targets),
+                    text::count(needed.len() - inputs, "node"),
+                    text::count(inputs, "input"),
+                );
+                self.show(line, None);
+                Ok(())
+            }
+        }
+    }
+}
+
+fn joined(mut first: CellError, second: CellError) -> CellError {
+    first.traceback.push(String::new());
+    first.traceback.extend(second.traceback);
+    first
+}
+
+/// Nodes that have every one of the tags.
+fn with_tags<'a>(graph: &'a Graph, tags: &[(String, String)]) -> Vec<&'a Node> {
+    let has = |node: &Node, (key, value): &(String, String)| {
+        node.tags.get(key).is_some_and(|it| it.contains(&unquote(value)))
+    };
+    graph.nodes.values().filter(|node| tags.iter().all(|tag| has(node, tag))).collect()
+}
+
+/// Code with its colours; line numbers as in the file, so that errors can be found.
+pub fn source_html(place: &str, source: &str) -> String {
+    let colour = |class: &str, theme: &str, fallback: &str| {
+        format!(".brooklet-source .h-{class}{{color:var(--jp-mirror-editor-{theme}-color,{fallback})}}")
+    };
+    let style = [
+        colour("k", "keyword", "#8250df"),
+        colour("s", "string", "#0a7d33"),
+        colour("n", "number", "#0969da"),
+        colour("c", "comment", "#6e7781"),
+        colour("t", "variable-2", "#0969da"),
+        colour("m", "meta", "#b35900"),
+    ]
+    .concat();
+    format!(
+        "<style>{style}.brooklet-source{{text-align:left}}</style><div class=\"brooklet-source\"><div \
+         style=\"opacity:.7\">{}</div><pre>{}</pre></div>",
+        brooklet_graph::html::escape(place),
+        highlight::rust(source)
+    )
+}
+
+/// For tests and `%diff`: the sources of all nodes by name.
+pub fn source_by_name(revision: &Arc<Revision>, name: &str) -> Option<String> {
+    revision.graph.nodes.get(name).and_then(|node| source_of(revision, node)).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::testing::{graph, node};
+
+    #[test]
+    fn tags_must_all_be_there() {
+        let mut tagged = node("total", &["spend"]);
+        tagged.tags.insert("owner".into(), vec!["ds".into(), "web".into()]);
+        let graph = graph(vec![node("spend", &[]), tagged]);
+        let find = |tags: &[(&str, &str)]| {
+            let tags: Vec<_> = tags.iter().map(|it| (it.0.to_owned(), it.1.to_owned())).collect();
+            with_tags(&graph, &tags).len()
+        };
+        assert_eq!(find(&[]), 2);
+        assert_eq!(find(&[("owner", "\"web\"")]), 1);
+        assert_eq!(find(&[("owner", "ds"), ("pii", "no")]), 0);
+    }
+
+    #[test]
+    fn highlighted_code_is_escaped() {
+        assert!(source_html("a.rs:1", "fn a() -> Vec<f64> {}").contains("&lt;"));
+    }
+}

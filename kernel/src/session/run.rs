@@ -1,0 +1,276 @@
+//! `%run`, bare names, and every other run of nodes.
+//!
+//! What must run is decided in the worker, which alone knows the values. The kernel's part: see that the
+//! names exist, commit the newest revision, show the picture while it runs, and tell the end.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use brooklet_graph::graph::{Literals, NodeKind, check_targets, diff};
+use brooklet_graph::picture::{Selection, State, View};
+use brooklet_graph::wire::{self, Event, MimeBundle, Outcome, Show};
+
+use super::Execution;
+use super::display::{End, Painter, fresh_id};
+use super::errors::{self, Result};
+use super::grammar::{Call, UsageError};
+use super::interrupts::Phase;
+use super::text;
+use crate::engine::Stream;
+use crate::reload::Revision;
+
+/// The picture of `%run`: a run that is over sooner shows one picture only.
+const PICTURE_AFTER: Duration = Duration::from_millis(40);
+/// A bare name or a Rust cell shows the picture only if somebody would wonder what goes on.
+const PICTURE_IF_SLOW: Duration = Duration::from_millis(300);
+
+/// What to run.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    pub targets: Vec<String>,
+    pub show: Show,
+    /// For this run only; they win over those of `%input` and `%config`.
+    pub inputs: Literals,
+    pub overrides: Literals,
+    /// Whether the picture is wanted however quick the run is.
+    pub picture: bool,
+}
+
+/// The last run, for `%time` and `%diff`.
+#[derive(Clone, Debug)]
+pub struct LastRun {
+    pub revision: Arc<Revision>,
+    pub targets: Vec<String>,
+    pub started: Instant,
+    pub wall: Duration,
+    pub tally: Tally,
+}
+
+/// What a run did, node by node, in the order in which it ended.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    pub nodes: Vec<(String, State)>,
+}
+
+impl Tally {
+    pub fn apply(&mut self, event: &Event) {
+        let (node, state) = match event {
+            Event::WillPlan { .. } | Event::WillRun { .. } => return,
+            Event::DidRun { node, milliseconds, changed, .. } => {
+                (node, State::Done { milliseconds: *milliseconds, changed: *changed })
+            }
+            Event::DidReuse { node, .. } => (node, State::Reused),
+            Event::DidTake { node, .. } => (node, State::Taken),
+            Event::DidFail { node, failure } => (node, State::Failed { message: failure.message.clone() }),
+            Event::DidSkip { node, .. } => (node, State::Skipped),
+        };
+        self.nodes.push((node.clone(), state));
+    }
+
+    /// How many nodes were computed.
+    pub fn ran(&self) -> usize {
+        self.nodes.iter().filter(|it| matches!(it.1, State::Done { .. })).count()
+    }
+
+    fn line(&self, wall: Duration) -> String {
+        let took = text::duration(wall.as_secs_f64() * 1_000.0);
+        format!("computed {} in {took}", text::count(self.ran(), "node"))
+    }
+}
+
+impl Execution<'_> {
+    /// `%run TARGET…`
+    pub(super) fn run(&self, call: &Call) -> Result<()> {
+        let usage = |it: UsageError| errors::usage(&it);
+        let inputs: Literals = call.option_pairs("--input").map_err(usage)?.into_iter().collect();
+        let overrides: Literals = call.option_pairs("--override").map_err(usage)?.into_iter().collect();
+        let show = match call.value("--as").as_deref() {
+            Some("frame") => Show::Frame,
+            Some("dict") => Show::Dict,
+            Some("json") => Show::Json,
+            _ => Show::Auto,
+        };
+        let revision = self.revision()?;
+        // For machines: one bundle and nothing beside it, unless it takes long.
+        let picture = show != Show::Json;
+        let request = Request { targets: call.texts(), show, inputs, overrides, picture };
+        let bundle = self.run_nodes(&revision, &request)?;
+        self.output.display(&bundle, Some(&fresh_id("value")));
+        Ok(())
+    }
+
+    /// A cell of bare names: the values, nothing compiled.
+    pub(super) fn show_values(&self, revision: &Arc<Revision>, names: Vec<String>) -> Result<()> {
+        let bundle = self.run_nodes(revision, &Request { targets: names, ..Request::default() })?;
+        self.output.display(&bundle, Some(&fresh_id("value")));
+        Ok(())
+    }
+
+    /// One node's value as a bundle.
+    pub(super) fn value_of(&self, name: &str) -> Result<MimeBundle> {
+        let revision = self.revision()?;
+        self.run_nodes(&revision, &Request { targets: vec![name.to_owned()], ..Request::default() })
+    }
+
+    /// Inputs and configuration together with those of one run.
+    pub(super) fn literals(&self, extra: &Literals) -> Literals {
+        let knowledge = self.shared.knowledge();
+        let mut all = knowledge.config.clone();
+        all.extend(knowledge.inputs.clone());
+        all.extend(extra.clone());
+        all
+    }
+
+    /// Runs nodes and gives what they show; the bundle is empty for `Show::Nothing`.
+    pub(super) fn run_nodes(&self, revision: &Arc<Revision>, request: &Request) -> Result<MimeBundle> {
+        let inputs = self.literals(&request.inputs);
+        self.check_request(revision, request, &inputs)?;
+        let worker = self.shared.commit(revision)?;
+        let started = Instant::now();
+        *self.shared.tally() = Tally::default();
+        let delay = if request.picture { PICTURE_AFTER } else { PICTURE_IF_SLOW };
+        let painter = Painter::start(self.run_view(revision, &request.targets), self.output.clone(), delay);
+        *self.shared.painter() = Some(painter);
+        let phase = self.shared.enter(Phase::Running);
+        let answer = match &phase {
+            Ok(_) => Ok(worker.run(wire::Run {
+                request: 0,
+                targets: request.targets.clone(),
+                show: request.show,
+                inputs,
+                overrides: request.overrides.clone(),
+            })),
+            Err(error) => Err(error.clone()),
+        };
+        drop(phase);
+        let wall = started.elapsed();
+        let tally = self.shared.tally().clone();
+        let painter = self.shared.painter().take();
+        let is_good = matches!(&answer, Ok(Ok((Outcome::Shown { .. }, _))));
+        let end = if request.picture || !is_good { End::Picture } else { End::Line(tally.line(wall)) };
+        let death = answer.as_ref().ok().and_then(|it| it.as_ref().err());
+        let death = death.map(|it| format!("the worker {}", it.description));
+        if let Some(painter) = painter
+            && (request.picture || answer.is_ok())
+        {
+            painter.finish(end, |view| settle(view, death.as_deref()));
+        }
+        let run =
+            LastRun { revision: revision.clone(), targets: request.targets.clone(), started, wall, tally };
+        self.shared.knowledge().last_run = Some(run);
+        match answer? {
+            Ok((Outcome::Shown { bundle }, unused)) => {
+                self.warn_unused(request, &unused);
+                Ok(bundle)
+            }
+            Ok((Outcome::Failed { failures }, _)) => Err(errors::failures(&failures, &revision.graph)),
+            Ok((Outcome::Interrupted, _)) => {
+                let ran = self.shared.tally().ran();
+                let kept = format!(
+                    "stopped between two steps; {} had been computed and kept",
+                    text::count(ran, "node")
+                );
+                Err(errors::interrupted(&kept))
+            }
+            Err(death) => Err(self.shared.died(&death)),
+        }
+    }
+
+    /// What can be told without the worker: unknown names and missing inputs, all at once.
+    fn check_request(&self, revision: &Revision, request: &Request, inputs: &Literals) -> Result<()> {
+        let mut diagnostics =
+            check_targets(&revision.graph, &request.targets, &names(inputs), &names(&request.overrides));
+        diagnostics.extend(given_nodes(revision, &request.inputs));
+        match errors::problems(&diagnostics, &revision.sources, &[]) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// The part of the graph that a run needs, with what changed since the last run marked.
+    fn run_view(&self, revision: &Arc<Revision>, targets: &[String]) -> View {
+        let selection = Selection { targets: targets.to_vec(), ..Selection::default() };
+        let mut view = self.view(revision, &selection);
+        let before = self.shared.knowledge().last_run.as_ref().map(|it| it.revision.clone());
+        if let Some(before) = before.filter(|it| it.number != revision.number) {
+            view.mark_change(&diff(&before.graph, &revision.graph));
+            // What went is news for `%diff`; below a run it would say nothing about the run.
+            view.removed.clear();
+        }
+        view
+    }
+
+    /// Inputs given for this run that nothing takes. Those of `%input` may be meant for other runs.
+    fn warn_unused(&self, request: &Request, unused: &[String]) {
+        let unused: Vec<String> =
+            unused.iter().filter(|it| request.inputs.contains_key(*it)).cloned().collect();
+        if !unused.is_empty() {
+            let line = format!("warning: nothing takes {}\n", text::list(&unused));
+            self.output.stream(Stream::Stderr, &line);
+        }
+    }
+}
+
+/// The names that values are given for.
+pub fn names(literals: &Literals) -> BTreeSet<String> {
+    literals.keys().cloned().collect()
+}
+
+/// Inputs of this run that are names of transforms.
+fn given_nodes(revision: &Revision, inputs: &Literals) -> Vec<brooklet_graph::diagnostic::Diagnostic> {
+    let is_transform =
+        |name: &&String| revision.graph.nodes.get(*name).is_some_and(|it| it.kind == NodeKind::Transform);
+    let names = inputs.keys().filter(is_transform);
+    names
+        .map(|name| {
+            let message = format!("`{name}` is computed by a transform and cannot be given as an input");
+            brooklet_graph::diagnostic::Diagnostic::error("input-is-computed", message)
+                .hint(format!("`--override {name}=…` takes its place for one run"))
+        })
+        .collect()
+}
+
+/// A picture that will not change any more must not say that something runs.
+fn settle(view: &mut View, death: Option<&str>) {
+    for node in &mut view.nodes {
+        match (&node.state, death) {
+            (State::Running, Some(death)) => node.state = State::Failed { message: death.to_owned() },
+            (State::Waiting | State::Running, _) => node.state = State::Skipped,
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use brooklet_graph::picture::ViewNode;
+    use brooklet_graph::wire::Summary;
+
+    #[test]
+    fn a_tally_counts_what_was_computed() {
+        let mut tally = Tally::default();
+        let summary = Summary::default();
+        tally.apply(&Event::WillRun { node: "a".into() });
+        tally.apply(&Event::DidRun {
+            node: "a".into(),
+            milliseconds: 2.0,
+            changed: true,
+            summary: summary.clone(),
+        });
+        tally.apply(&Event::DidReuse { node: "b".into(), summary });
+        assert_eq!((tally.nodes.len(), tally.ran()), (2, 1));
+        assert_eq!(tally.line(Duration::from_millis(12)), "computed 1 node in 12 ms");
+    }
+
+    #[test]
+    fn nothing_waits_in_a_settled_picture() {
+        let node = |name: &str, state| ViewNode { name: name.to_owned(), state, ..ViewNode::default() };
+        let nodes = vec![node("a", State::Running), node("b", State::Waiting), node("c", State::Reused)];
+        let mut view = View { nodes, ..View::default() };
+        settle(&mut view, Some("the worker died"));
+        let words: Vec<&str> = view.nodes.iter().map(|it| it.state.word()).collect();
+        assert_eq!(words, ["failed", "skipped", "reused"]);
+    }
+}

@@ -1,0 +1,299 @@
+//! Cells of Rust and of bare names.
+//!
+//! The names of nodes in a cell are bound to their values by `parse::cell`; the nodes are computed first, so
+//! that the cell itself only reads. evcxr compiles the cell in its own process, the worker runs it.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use brooklet_graph::graph::NodeKind;
+use brooklet_graph::parse::cell::{self, Binding, CellPlan, CellScope};
+use brooklet_graph::wire::{MimeBundle, Show};
+
+use super::display::fresh_id;
+use super::errors::{self, Result};
+use super::interrupts::Phase;
+use super::link::CellHost;
+use super::run::Request;
+use super::text;
+use super::{Execution, Shared, locked};
+use crate::build::image::Image;
+use crate::cells::{CellCode, Cells, CellsConfig, CellsError, Notice};
+use crate::engine::Stream;
+use crate::reload::{self, Revision};
+
+/// What every cell starts from.
+const PRELUDE: &str = "use brooklet::prelude::*;";
+/// Before this nobody needs to be told that the compiler is at work.
+const QUIET: Duration = Duration::from_secs(2);
+
+impl Execution<'_> {
+    /// What follows the magics of a cell.
+    pub(super) fn code(&self, body: &str) -> Result<()> {
+        // Also a cell of magics alone may end in blank lines; only a cell of code looks at the files.
+        if body.trim().is_empty() {
+            return Ok(());
+        }
+        let revision = self.revision()?;
+        let (commands, code) = split_commands(body);
+        let variables: Vec<String> = match &*locked(&self.shared.cells) {
+            Some(cells) => cells.variables().into_iter().map(|it| it.name).collect(),
+            None => Vec::new(),
+        };
+        match cell::rewrite(code, &scope(&revision), &variables) {
+            CellPlan::Nothing if commands.is_empty() => Ok(()),
+            CellPlan::Nothing => self.evaluate(&revision, commands, body),
+            CellPlan::Bare { names } => {
+                if !commands.is_empty() {
+                    self.evaluate(&revision, commands, commands)?;
+                }
+                self.show_values(&revision, names)
+            }
+            CellPlan::Rust { code, uses, shadowed } => {
+                if !shadowed.is_empty() {
+                    let line = format!(
+                        "note: {} here is the variable, which hides the node of that name\n",
+                        text::list(&shadowed)
+                    );
+                    self.output.stream(Stream::Stderr, &line);
+                }
+                // evcxr takes seconds to start; nodes can be computed meanwhile.
+                if let Some(cells) = self.shared.cells_at_hand() {
+                    cells.warm_up();
+                }
+                if !uses.is_empty() {
+                    let request = Request { targets: uses, show: Show::Nothing, ..Request::default() };
+                    self.run_nodes(&revision, &request)?;
+                }
+                self.evaluate(&revision, &format!("{commands}{code}"), body)
+            }
+        }
+    }
+
+    fn evaluate(&self, revision: &Arc<Revision>, code: &str, original: &str) -> Result<()> {
+        self.shared.commit(revision)?;
+        let cells = self.shared.cells_ready()?;
+        self.shared.link().cell_reply = None;
+        let progress = ProgressLine::new(self);
+        let phase = self.shared.enter(Phase::CompilingCell)?;
+        let name = format!("cell [{}]", self.count);
+        let reply = cells.evaluate(CellCode { code, original, name: &name }, &|notice| match notice {
+            Notice::Progress(text) => progress.show(text),
+            Notice::Lost { .. } => self.output.stream(Stream::Stderr, &format!("note: {}\n", notice.text())),
+        });
+        drop(phase);
+        progress.end();
+        let in_worker = self.shared.link().cell_reply.take();
+        match (reply, in_worker) {
+            (_, Some(Err(death))) => Err(self.shared.died(&death)),
+            (Err(CellsError::WorkerDied), _) => {
+                self.shared.forget_worker();
+                Err(CellsError::WorkerDied.to_cell_error())
+            }
+            (Err(error), _) => Err(error.to_cell_error()),
+            (Ok(_), Some(Ok(reply))) if reply.failure.is_some() => {
+                let failures: Vec<_> = reply.failure.into_iter().collect();
+                Err(errors::failures(&failures, &revision.graph))
+            }
+            (Ok(reply), _) => {
+                if let Some(content) = reply.content {
+                    self.output.result(&content);
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// The handle on Rust cells. Nothing is started by this.
+    pub fn cells_ready(self: &Arc<Self>) -> Result<Arc<Cells>> {
+        if let Some(cells) = &*locked(&self.cells) {
+            return Ok(cells.clone());
+        }
+        let image = {
+            let _phase = self.enter(Phase::Compiling)?;
+            self.image.get().map_err(|it| errors::build(&it))?
+        };
+        match image {
+            Some(image) => Ok(self.make_cells(&image)),
+            None => Err(errors::interrupted(
+                "the image goes on building; a cell that needs it waits for it again",
+            )),
+        }
+    }
+
+    /// The handle on Rust cells for questions, which must not wait for an image.
+    pub fn cells_at_hand(self: &Arc<Self>) -> Option<Arc<Cells>> {
+        let cells = locked(&self.cells).clone();
+        cells.or_else(|| self.image.ready().map(|it| self.make_cells(&it)))
+    }
+
+    fn make_cells(self: &Arc<Self>, image: &Image) -> Arc<Cells> {
+        let revision = self.knowledge().revision.clone();
+        let mut slot = locked(&self.cells);
+        let cells = slot.get_or_insert_with(|| {
+            let config = self.cells_config(image);
+            Arc::new(Cells::new(config, Arc::new(CellHost(Arc::downgrade(self)))))
+        });
+        let cells = cells.clone();
+        drop(slot);
+        if let Some(revision) = revision {
+            set_scope(&cells, &revision);
+        }
+        cells
+    }
+
+    fn cells_config(&self, image: &Image) -> CellsConfig {
+        let externs = image.externs.iter().map(|it| it.0.clone());
+        CellsConfig {
+            executable: std::env::current_exe().unwrap_or_default(),
+            directory: self.base.clone(),
+            rustflags: image.cell_rustflags(&self.reloader.generation_directory()),
+            externs: externs.filter(|it| it != crate::build::image::CRATE).collect(),
+            sources: image_sources(image),
+            lockfile: Some(image.lockfile.clone()),
+            prelude: PRELUDE.to_owned(),
+            generation: reload::CRATE.to_owned(),
+            rehearsal: "df!(\"a\" => [1])?".to_owned(),
+        }
+    }
+
+    /// Tells cells of a revision that was committed.
+    pub fn tell_cells(&self, revision: &Revision) {
+        if let Some(cells) = &*locked(&self.cells) {
+            set_scope(cells, revision);
+        }
+    }
+
+    /// The variables that died with the worker; evcxr is made to forget them.
+    pub fn cells_lost(&self) -> Vec<String> {
+        let cells = locked(&self.cells).clone();
+        cells.map(|it| it.worker_died()).unwrap_or_default()
+    }
+}
+
+fn set_scope(cells: &Cells, revision: &Revision) {
+    // Without a library there is no crate that cells could name.
+    if !revision.library.as_os_str().is_empty() {
+        cells.set_scope(&scope(revision), &revision.sources, &revision.modules);
+    }
+}
+
+/// The crates of the image as cargo dependencies: what rust-analyzer reads to infer types.
+fn image_sources(image: &Image) -> Vec<(String, String)> {
+    let manifest = std::fs::read_to_string(image.source.join("Cargo.toml")).unwrap_or_default();
+    let manifest: toml::Table = toml::from_str(&manifest).unwrap_or_default();
+    let polars = manifest
+        .get("workspace")
+        .and_then(|it| it.get("dependencies"))
+        .and_then(|it| it.get("polars"))
+        .map_or_else(|| "\"*\"".to_owned(), toml::Value::to_string);
+    let path = toml::Value::String(image.source.to_string_lossy().into_owned());
+    vec![("brooklet".to_owned(), format!("{{ path = {path} }}")), ("polars".to_owned(), polars)]
+}
+
+/// How each node's type is known to a cell: by the function that makes it, or by one that takes it.
+pub fn scope(revision: &Revision) -> CellScope {
+    let functions = || revision.parsed.files.iter().flat_map(|it| &it.functions);
+    let mut scope = CellScope { crate_name: reload::CRATE.to_owned(), ..CellScope::default() };
+    for node in revision.graph.nodes.values() {
+        let binding = match node.kind {
+            NodeKind::Transform => functions().find(|it| it.path == node.function).map(|it| {
+                Binding::Function { path: it.path.clone(), arity: it.params.len(), is_async: it.is_async }
+            }),
+            NodeKind::Input => revision.graph.nodes.values().find_map(|consumer| {
+                let dependency = consumer.dependencies.iter().find(|it| it.name == node.name)?;
+                let function = functions().find(|it| it.path == consumer.function)?;
+                Some(Binding::Input {
+                    consumer_path: function.path.clone(),
+                    arity: function.params.len(),
+                    parameter: dependency.parameter,
+                })
+            }),
+        };
+        if let Some(binding) = binding {
+            scope.nodes.insert(node.name.clone(), binding);
+        }
+    }
+    scope
+}
+
+/// Parts the lines at the top that start with `:` from the rest. Line ends stay with the first part, so
+/// that the two together are the cell again.
+fn split_commands(body: &str) -> (&str, &str) {
+    let mut end = 0;
+    let mut at = 0;
+    for line in body.split_inclusive('\n') {
+        at += line.len();
+        let text = line.trim_start();
+        if text.starts_with(':') && !text.starts_with("::") {
+            end = at;
+        } else if !text.trim().is_empty() {
+            break;
+        }
+    }
+    body.split_at(end)
+}
+
+/// One line that tells what the compiler does, if that takes long; gone when it is done.
+struct ProgressLine<'a> {
+    execution: &'a Execution<'a>,
+    started: Instant,
+    /// The display's id and when it was last changed.
+    shown: RefCell<Option<(String, Instant)>>,
+}
+
+impl<'a> ProgressLine<'a> {
+    fn new(execution: &'a Execution<'a>) -> ProgressLine<'a> {
+        ProgressLine { execution, started: Instant::now(), shown: RefCell::new(None) }
+    }
+
+    fn show(&self, line: &str) {
+        if self.started.elapsed() < QUIET {
+            return;
+        }
+        let mut shown = self.shown.borrow_mut();
+        let html = format!("<div style=\"opacity:.75\">{}</div>", brooklet_graph::html::escape(line));
+        let bundle = MimeBundle::text(line).with("text/html", html);
+        match &mut *shown {
+            Some((id, at)) => {
+                if at.elapsed() > Duration::from_millis(200) {
+                    *at = Instant::now();
+                    self.execution.output.update(&bundle, id);
+                }
+            }
+            None => {
+                let id = fresh_id("progress");
+                self.execution.output.display(&bundle, Some(&id));
+                *shown = Some((id, Instant::now()));
+            }
+        }
+    }
+
+    fn end(self) {
+        if let Some((id, _)) = self.shown.into_inner() {
+            let took = text::duration(self.started.elapsed().as_secs_f64() * 1_000.0);
+            let line = format!("ready after {took}");
+            let html = format!("<div style=\"opacity:.5\">{line}</div>");
+            self.execution.output.update(&MimeBundle::text(line).with("text/html", html), &id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_stand_above_the_code() {
+        assert_eq!(
+            split_commands(":dep a = \"1\"\n\n:vars\nlet x = 1;"),
+            (":dep a = \"1\"\n\n:vars\n", "let x = 1;")
+        );
+        assert_eq!(split_commands("let x = 1;\n:vars"), ("", "let x = 1;\n:vars"));
+        assert_eq!(split_commands("::std::process::id()"), ("", "::std::process::id()"));
+        assert_eq!(split_commands(":vars"), (":vars", ""));
+    }
+}

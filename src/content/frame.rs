@@ -1,0 +1,285 @@
+//! Series and frames: encoding by column, JSON by value.
+//!
+//! Chunks, scalar columns and what lies below null slots must not show. Columns of numbers are the common
+//! case and go through without looking at single `AnyValue`s.
+
+use polars::prelude::*;
+use serde_json::{Map, Value as Json};
+
+use super::{Content, f32_json, f64_json, integer_json, tag};
+use crate::version::{Encoder, Version};
+
+impl Content for Series {
+    fn encode(&self, encoder: &mut Encoder) {
+        encoder.tag(tag::SERIES);
+        encoder.text(self.name());
+        encode_values(self, encoder);
+    }
+
+    fn json(&self) -> Json {
+        (0..self.len()).map(|row| self.get(row).map_or(Json::Null, |it| any_json(&it))).collect()
+    }
+}
+
+impl Content for Column {
+    fn encode(&self, encoder: &mut Encoder) {
+        self.as_materialized_series().encode(encoder);
+    }
+
+    fn json(&self) -> Json {
+        self.as_materialized_series().json()
+    }
+}
+
+impl Content for DataFrame {
+    fn encode(&self, encoder: &mut Encoder) {
+        encoder.tag(tag::FRAME);
+        encoder.length(self.height());
+        encoder.length(self.width());
+        for version in column_versions(self) {
+            encoder.bytes(&version.0);
+        }
+    }
+
+    fn json(&self) -> Json {
+        self.columns().iter().map(|it| (it.name().to_string(), it.json())).collect::<Map<_, _>>().into()
+    }
+}
+
+/// Columns of large frames are hashed side by side.
+fn column_versions(frame: &DataFrame) -> Vec<Version> {
+    const LARGE: usize = 1 << 20;
+    let columns = frame.columns();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(columns.len());
+    if threads < 2 || frame.height() * columns.len() < LARGE {
+        return columns.iter().map(super::version).collect();
+    }
+    let share = columns.len().div_ceil(threads);
+    std::thread::scope(|scope| {
+        let hash = |part: &[Column]| part.iter().map(super::version).collect::<Vec<_>>();
+        let parts: Vec<_> = columns.chunks(share).map(|part| scope.spawn(move || hash(part))).collect();
+        parts
+            .into_iter()
+            .flat_map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
+}
+
+fn encode_values(series: &Series, encoder: &mut Encoder) {
+    encoder.text(&series.dtype().to_string());
+    encoder.length(series.len());
+    encode_nulls(series, encoder);
+    let physical = match series.dtype() {
+        // Codes of categories depend on the history of the process; the text does not.
+        DataType::Categorical(..) | DataType::Enum(..) => series.cast(&DataType::String).ok(),
+        _ => Some(series.to_physical_repr().into_owned()),
+    };
+    let Some(physical) = physical else { return encode_one_by_one(series, encoder) };
+    macro_rules! numbers {
+        ($values:expr, $write:expr) => {
+            for value in $values.iter() {
+                $write(&mut *encoder, value.unwrap_or_default());
+            }
+        };
+    }
+    if let Ok(values) = physical.i64() {
+        numbers!(values, |e: &mut Encoder, it: i64| e.bytes(&it.to_le_bytes()));
+    } else if let Ok(values) = physical.i32() {
+        numbers!(values, |e: &mut Encoder, it: i32| e.bytes(&it.to_le_bytes()));
+    } else if let Ok(values) = physical.u32() {
+        numbers!(values, |e: &mut Encoder, it: u32| e.bytes(&it.to_le_bytes()));
+    } else if let Ok(values) = physical.u64() {
+        numbers!(values, |e: &mut Encoder, it: u64| e.bytes(&it.to_le_bytes()));
+    } else if let Ok(values) = physical.f64() {
+        numbers!(values, |e: &mut Encoder, it: f64| e.f64(it));
+    } else if let Ok(values) = physical.f32() {
+        numbers!(values, |e: &mut Encoder, it: f32| e.f32(it));
+    } else if let Ok(values) = physical.bool() {
+        numbers!(values, |e: &mut Encoder, it: bool| e.bytes(&[u8::from(it)]));
+    } else if let Ok(values) = physical.str() {
+        numbers!(values, |e: &mut Encoder, it: &str| e.text(it));
+    } else {
+        encode_one_by_one(series, encoder);
+    }
+}
+
+/// The places of the nulls; the values encode theirs as zero.
+fn encode_nulls(series: &Series, encoder: &mut Encoder) {
+    encoder.length(series.null_count());
+    if series.null_count() > 0 {
+        for (row, is_null) in series.is_null().iter().enumerate() {
+            if is_null == Some(true) {
+                encoder.length(row);
+            }
+        }
+    }
+}
+
+/// All other types: lists, structs, binary, small integers.
+fn encode_one_by_one(series: &Series, encoder: &mut Encoder) {
+    for row in 0..series.len() {
+        match series.get(row) {
+            Ok(AnyValue::List(inner)) => encode_values(&inner, encoder),
+            Ok(AnyValue::Binary(bytes)) => {
+                encoder.length(bytes.len());
+                encoder.bytes(bytes);
+            }
+            Ok(value) => encoder.text(&value.to_string()),
+            Err(_) => encoder.tag(tag::NONE),
+        }
+    }
+}
+
+fn any_json(value: &AnyValue<'_>) -> Json {
+    match value {
+        AnyValue::Null => Json::Null,
+        AnyValue::Boolean(it) => (*it).into(),
+        AnyValue::UInt8(it) => (*it).into(),
+        AnyValue::UInt16(it) => (*it).into(),
+        AnyValue::UInt32(it) => (*it).into(),
+        AnyValue::UInt64(it) => (*it).into(),
+        AnyValue::UInt128(it) => integer_json(i128::try_from(*it).ok(), it),
+        AnyValue::Int8(it) => (*it).into(),
+        AnyValue::Int16(it) => (*it).into(),
+        AnyValue::Int32(it) => (*it).into(),
+        AnyValue::Int64(it) => (*it).into(),
+        AnyValue::Int128(it) => integer_json(Some(*it), it),
+        AnyValue::Float32(it) => f32_json(*it),
+        AnyValue::Float64(it) => f64_json(*it),
+        AnyValue::Datetime(it, unit, zone) => datetime_json(*it, *unit, *zone),
+        AnyValue::DatetimeOwned(it, unit, zone) => datetime_json(*it, *unit, zone.as_deref()),
+        AnyValue::Duration(it, unit) => duration_iso(*it, *unit).into(),
+        AnyValue::List(inner) => inner.json(),
+        AnyValue::Binary(bytes) => hex(bytes).into(),
+        AnyValue::BinaryOwned(bytes) => hex(bytes).into(),
+        other => match other.get_str() {
+            Some(text) => text.into(),
+            None => other.to_string().into(), // dates are ISO 8601 in polars' own text
+        },
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+fn ticks_per_second(unit: TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Nanoseconds => 1_000_000_000,
+        TimeUnit::Microseconds => 1_000_000,
+        TimeUnit::Milliseconds => 1_000,
+    }
+}
+
+/// ISO 8601; with a time zone the moment in UTC, marked `Z`.
+fn datetime_json(ticks: i64, unit: TimeUnit, zone: Option<&TimeZone>) -> Json {
+    let per_second = ticks_per_second(unit);
+    let nanoseconds = ticks.rem_euclid(per_second) * (1_000_000_000 / per_second);
+    let Some(moment) = chrono::DateTime::from_timestamp(ticks.div_euclid(per_second), nanoseconds as u32) else {
+        return integer_json(Some(i128::from(ticks)), &ticks);
+    };
+    format!("{:?}{}", moment.naive_utc(), if zone.is_some() { "Z" } else { "" }).into()
+}
+
+/// `PT90.5S`
+fn duration_iso(ticks: i64, unit: TimeUnit) -> String {
+    let per_second = ticks_per_second(unit).unsigned_abs();
+    let (seconds, rest) = (ticks.unsigned_abs() / per_second, ticks.unsigned_abs() % per_second);
+    let sign = if ticks < 0 { "-" } else { "" };
+    let digits = per_second.ilog10() as usize;
+    let fraction = format!("{rest:0digits$}");
+    match fraction.trim_end_matches('0') {
+        "" => format!("{sign}PT{seconds}S"),
+        fraction => format!("{sign}PT{seconds}.{fraction}S"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::content::version;
+
+    #[test]
+    fn chunks_do_not_show() {
+        let whole = Series::new("a".into(), [Some(1i64), None, Some(3)]);
+        let mut parts = Series::new("a".into(), [Some(1i64), None]);
+        parts.append(&Series::new("a".into(), [3i64])).unwrap();
+        assert_eq!(parts.n_chunks(), 2);
+        assert_eq!(version(&whole), version(&parts));
+    }
+
+    #[test]
+    fn what_lies_below_a_null_does_not_show() {
+        let values = Series::new("a".into(), [1i64, 2]);
+        let mask = BooleanChunked::new("".into(), [true, false]);
+        let masked = values.zip_with(&mask, &Series::full_null("a".into(), 2, &DataType::Int64)).unwrap();
+        assert_eq!(version(&masked), version(&Series::new("a".into(), [Some(1i64), None])));
+    }
+
+    #[test]
+    fn a_scalar_column_is_its_values() {
+        let scalar = Column::new_scalar("a".into(), Scalar::from(7i64), 3);
+        assert_eq!(version(&scalar), version(&Column::new("a".into(), [7i64, 7, 7])));
+    }
+
+    #[test]
+    fn name_type_values_and_nulls_show() {
+        let base = Series::new("a".into(), [1i64, 2]);
+        for other in [
+            Series::new("b".into(), [1i64, 2]),
+            Series::new("a".into(), [1i32, 2]),
+            Series::new("a".into(), [1i64, 3]),
+            Series::new("a".into(), [Some(1i64), None]),
+            Series::new("a".into(), [1i64, 2, 0]),
+            Series::new("a".into(), ["1", "2"]),
+        ] {
+            assert_ne!(version(&base), version(&other), "{other}");
+        }
+        assert_ne!(
+            version(&Series::new("a".into(), [Some(0i64), None])),
+            version(&Series::new("a".into(), [None, Some(0i64)]))
+        );
+    }
+
+    #[test]
+    fn categories_are_their_text() {
+        let text = Series::new("a".into(), ["x", "y", "x"]);
+        let categories = Categories::global();
+        let dtype = DataType::from_categories(categories);
+        let one = text.cast(&dtype).unwrap();
+        assert_eq!(version(&one), version(&text.cast(&dtype).unwrap()));
+        assert_eq!(one.json().to_string(), r#"["x","y","x"]"#);
+    }
+
+    #[test]
+    fn lists_have_versions_and_json() {
+        let list = Series::new("l".into(), [Series::new("".into(), [1i64, 2]), Series::new("".into(), [3i64])]);
+        let other = Series::new("l".into(), [Series::new("".into(), [1i64]), Series::new("".into(), [2i64, 3])]);
+        assert_ne!(version(&list), version(&other));
+        assert_eq!(list.json().to_string(), "[[1,2],[3]]");
+    }
+
+    #[test]
+    fn json_of_a_frame() {
+        let day = chrono::NaiveDate::from_ymd_opt(2024, 2, 29).unwrap();
+        let frame = df![
+            "n" => [Some(1i64), None],
+            "x" => [f64::NAN, 0.1],
+            "s" => ["a", "b"],
+            "d" => [day, day],
+            "t" => [day.and_hms_milli_opt(1, 2, 3, 500).unwrap(), day.and_hms_opt(0, 0, 0).unwrap()],
+            "p" => [chrono::Duration::milliseconds(90_500), chrono::Duration::seconds(-1)],
+        ]
+        .unwrap();
+        assert_eq!(
+            frame.json().to_string(),
+            r#"{"n":[1,null],"x":["NaN",0.1],"s":["a","b"],"d":["2024-02-29","2024-02-29"],"#.to_owned()
+                + r#""t":["2024-02-29T01:02:03.500","2024-02-29T00:00:00"],"p":["PT90.5S","-PT1S"]}"#
+        );
+    }
+}

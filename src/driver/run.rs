@@ -1,0 +1,308 @@
+//! One run: from targets to values, with an event for everything that happens.
+//!
+//! The loop settles whatever needs no call (given, reused, skipped), then starts what must run. A single
+//! step with nothing beside it runs here, on the caller's thread; so does a step that took no time last
+//! time. Only work worth a thread switch goes to the pool.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use brooklet_graph::wire::Event;
+
+use super::given::Prepared;
+use super::why::{How, Parts, Record};
+use super::{Driver, Report, Request, Stored};
+use crate::executor::{self, Computed, Pool, Step, StepResult};
+use crate::version::Version;
+
+/// Steps that took less last time are not worth another thread.
+const QUICK_MILLISECONDS: f64 = 0.05;
+
+/// One node's place in a run.
+enum State {
+    /// How many of its dependencies are still to come.
+    Waiting(usize),
+    Running { key: Version },
+    Has(Arc<Computed>),
+    /// An input without a value that nobody insists on.
+    Absent,
+    /// The failed node to blame.
+    Failed { because: usize },
+    Interrupted,
+}
+
+impl Driver {
+    /// Runs what the targets need and have no value for. Failures do not stop what does not depend on them.
+    pub fn run(&mut self, request: &Request, events: &mut dyn FnMut(Event)) -> Report {
+        let prepared = self.prepare(request);
+        let mut report = Report { unused_inputs: prepared.unused_inputs.clone(), ..Report::default() };
+        if !prepared.failures.is_empty() {
+            report.failures = prepared.failures;
+            return report;
+        }
+        let mut run = Running::new(self, prepared, events, &mut report);
+        run.announce();
+        run.go();
+        let (states, targets) = (run.states, run.targets);
+        for target in targets {
+            if let State::Has(computed) = &states[target] {
+                report.values.push((self.committed.name(target).to_owned(), computed.value.clone()));
+            }
+        }
+        report
+    }
+}
+
+struct Running<'a> {
+    driver: &'a mut Driver,
+    states: Vec<State>,
+    needed: Vec<bool>,
+    given: Vec<Option<Arc<Computed>>>,
+    targets: Vec<usize>,
+    /// Nodes whose dependencies are all settled, first in the order of the graph first.
+    ready: BinaryHeap<Reverse<usize>>,
+    /// Nodes that must run, with their keys.
+    to_run: VecDeque<(usize, Version)>,
+    in_flight: usize,
+    events: &'a mut dyn FnMut(Event),
+    report: &'a mut Report,
+}
+
+impl<'a> Running<'a> {
+    fn new(
+        driver: &'a mut Driver,
+        prepared: Prepared,
+        events: &'a mut dyn FnMut(Event),
+        report: &'a mut Report,
+    ) -> Running<'a> {
+        let Prepared { targets, needed, given, .. } = prepared;
+        let mut ready = BinaryHeap::new();
+        let mut states = Vec::with_capacity(needed.len());
+        for (index, node) in driver.committed.nodes.iter().enumerate() {
+            let waits = if given[index].is_some() { 0 } else { node.feeds.len() };
+            if needed[index] && waits == 0 {
+                ready.push(Reverse(index));
+            }
+            states.push(State::Waiting(waits));
+        }
+        Running { driver, states, needed, given, targets, ready, to_run: VecDeque::new(), in_flight: 0, events, report }
+    }
+
+    /// The order of everything that will be looked at; an absent optional input is nothing to look at.
+    fn announce(&mut self) {
+        let nodes = &self.driver.committed.nodes;
+        let shown = |index: &usize| {
+            self.needed[*index] && (nodes[*index].function.is_some() || self.given[*index].is_some())
+        };
+        let names = (0..nodes.len()).filter(shown).map(|it| nodes[it].names.node.clone()).collect();
+        (self.events)(Event::WillPlan { nodes: names });
+    }
+
+    fn go(&mut self) {
+        loop {
+            while let Some(Reverse(index)) = self.ready.pop() {
+                self.settle(index);
+            }
+            if self.driver.interrupt.load(Ordering::Relaxed) {
+                return self.stop();
+            }
+            match self.to_run.pop_front() {
+                None if self.in_flight == 0 => return,
+                None => self.wait(),
+                Some((index, key)) if self.is_alone() || self.is_quick(index) => {
+                    let step = self.start(index, key);
+                    self.finish(executor::run(step));
+                }
+                Some((index, key)) => self.hand_over(index, key),
+            }
+        }
+    }
+
+    /// Nothing runs, and nothing else is to run: what waits, waits for the step just taken.
+    fn is_alone(&self) -> bool {
+        self.in_flight == 0 && self.to_run.is_empty()
+    }
+
+    fn is_quick(&self, index: usize) -> bool {
+        self.driver.records[index].as_ref().is_some_and(|it| it.milliseconds < QUICK_MILLISECONDS)
+    }
+
+    /// Gives a step to the pool, or waits for a free thread. No more steps than threads are handed over, so
+    /// that an interrupt finds the others not yet started.
+    fn hand_over(&mut self, index: usize, key: Version) {
+        let pool = self.driver.pool.get_or_insert_default();
+        if self.in_flight >= pool.threads() {
+            self.to_run.push_front((index, key));
+            return self.wait();
+        }
+        let step = self.start(index, key);
+        self.driver.pool.get_or_insert_with(Pool::new).submit(step);
+        self.in_flight += 1;
+    }
+
+    fn wait(&mut self) {
+        if let Some(result) = self.driver.pool.as_ref().and_then(Pool::wait) {
+            self.in_flight -= 1;
+            self.finish(result);
+        }
+    }
+
+    /// Gives a node its value without a call, or queues it.
+    fn settle(&mut self, index: usize) {
+        if let Some(computed) = self.given[index].take() {
+            let (node, summary) = (self.name(index), computed.summary.clone());
+            (self.events)(Event::DidTake { node, summary });
+            self.record(index, How::Taken, None, computed.version, 0.0);
+            return self.complete(index, State::Has(computed));
+        }
+        let node = &self.driver.committed.nodes[index];
+        let Some(function) = &node.function else { return self.complete(index, State::Absent) };
+        let mut encoding = Vec::with_capacity(16 + 17 * node.feeds.len());
+        encoding.extend_from_slice(&node.code.0);
+        for feed in &node.feeds {
+            match &self.states[feed.index] {
+                State::Has(computed) => {
+                    encoding.push(1);
+                    encoding.extend_from_slice(&computed.version.0);
+                }
+                State::Failed { because } => return self.skip(index, *because),
+                _ => encoding.push(0),
+            }
+        }
+        let key = Version::of_bytes(&encoding);
+        match self.driver.store.get(&key) {
+            Some(stored) if stored.computed.value.type_id() == function.output.type_id => {
+                let computed = stored.computed.clone();
+                let (node, summary) = (self.name(index), computed.summary.clone());
+                (self.events)(Event::DidReuse { node, summary });
+                self.record(index, How::Reused, Some(key), computed.version, 0.0);
+                self.complete(index, State::Has(computed));
+            }
+            _ => self.to_run.push_back((index, key)),
+        }
+    }
+
+    fn start(&mut self, index: usize, key: Version) -> Step {
+        let node = &self.driver.committed.nodes[index];
+        let value = |it: &super::commit::Feed| match &self.states[it.index] {
+            State::Has(computed) => Some(computed.value.clone()),
+            _ => None,
+        };
+        let function = node.function.as_ref().expect("only functions are queued to run");
+        let step = Step {
+            index,
+            shim: function.shim,
+            arguments: node.feeds.iter().map(value).collect(),
+            output: function.output,
+            derived_version: Version::of_bytes(&key.0),
+            names: node.names.clone(),
+        };
+        (self.events)(Event::WillRun { node: node.names.node.clone() });
+        self.states[index] = State::Running { key };
+        step
+    }
+
+    fn finish(&mut self, result: StepResult) {
+        let StepResult { index, milliseconds, outcome } = result;
+        let State::Running { key } = self.states[index] else { return };
+        match outcome {
+            Ok(computed) => {
+                let computed = Arc::new(computed);
+                let code = self.driver.committed.nodes[index].code;
+                self.driver.store.insert(key, Stored { computed: computed.clone(), code });
+                let changed = self.record(index, How::Ran, Some(key), computed.version, milliseconds);
+                let (node, summary) = (self.name(index), computed.summary.clone());
+                (self.events)(Event::DidRun { node, milliseconds, changed, summary });
+                self.complete(index, State::Has(computed));
+            }
+            Err(failure) => {
+                // The last value's version stays, so that the next success can say whether it is another one.
+                let last = self.driver.records[index].as_ref().map(|it| it.now.version);
+                self.record(index, How::Failed, None, last.unwrap_or(Version([0; 16])), milliseconds);
+                let event = Event::DidFail { node: self.name(index), failure: failure.clone() };
+                (self.events)(event);
+                self.report.failures.push(failure);
+                self.complete(index, State::Failed { because: index });
+            }
+        }
+    }
+
+    fn skip(&mut self, index: usize, because: usize) {
+        let event = Event::DidSkip { node: self.name(index), because: self.name(because) };
+        (self.events)(event);
+        self.complete(index, State::Failed { because });
+    }
+
+    /// Settles a node and readies the nodes that waited for it alone.
+    fn complete(&mut self, index: usize, state: State) {
+        self.states[index] = state;
+        for dependent in &self.driver.committed.nodes[index].dependents {
+            if let State::Waiting(count) = &mut self.states[*dependent]
+                && self.needed[*dependent]
+                && *count > 0
+            {
+                *count -= 1;
+                if *count == 0 {
+                    self.ready.push(Reverse(*dependent));
+                }
+            }
+        }
+    }
+
+    /// Ends the run at a flag: running steps finish, all others are skipped.
+    fn stop(&mut self) {
+        self.report.interrupted = true;
+        while self.in_flight > 0 {
+            self.wait();
+        }
+        for index in 0..self.states.len() {
+            if self.needed[index] && matches!(self.states[index], State::Waiting(_)) {
+                self.states[index] = State::Interrupted;
+                if self.driver.committed.nodes[index].function.is_some() {
+                    let event = Event::DidSkip { node: self.name(index), because: "interrupted".to_owned() };
+                    (self.events)(event);
+                }
+            }
+        }
+    }
+
+    fn name(&self, index: usize) -> String {
+        self.driver.committed.nodes[index].names.node.clone()
+    }
+
+    /// Notes what happened, for `why`; whether the value is another one than before.
+    fn record(&mut self, index: usize, how: How, key: Option<Version>, version: Version, milliseconds: f64) -> bool {
+        let node = &self.driver.committed.nodes[index];
+        let record = &mut self.driver.records[index];
+        if let Some(record) = record
+            && record.now.version == version
+            && record.key == key
+            && how != How::Ran
+        {
+            record.how = how;
+            return false;
+        }
+        let seen = |it: &super::commit::Feed| match &self.states[it.index] {
+            State::Has(computed) => Some(computed.version),
+            _ => None,
+        };
+        let now = Parts {
+            code: node.code,
+            dependencies: if how == How::Taken { Box::default() } else { node.feeds.iter().map(seen).collect() },
+            names: node.names.clone(),
+            version,
+        };
+        let before = record.take();
+        let changed = before.as_ref().is_none_or(|it| it.now.version != version);
+        let before_failed = before.as_ref().is_some_and(|it| it.how == How::Failed);
+        // A reuse takes no time, but how long the step takes is still worth knowing.
+        let milliseconds = match (&before, how) {
+            (Some(before), How::Reused) => before.milliseconds,
+            _ => milliseconds,
+        };
+        *record = Some(Record { how, key, milliseconds, now, before: before.map(|it| it.now), before_failed });
+        changed
+    }
+}

@@ -1,0 +1,28 @@
+//! Brooklet: dataflows of ordinary Rust functions.
+//!
+//! A public function is a node, its parameter names are its edges. This crate holds everything that
+//! touches values: the glue between functions and the graph, the [`driver`] that plans, runs and reuses,
+//! the decoding of literals, and how values are shown. In a notebook it lives in the image, one copy for
+//! all generations; a program uses the same [`driver`] as a library.
+//!
+//! It knows nothing of Jupyter, of compilers or of source text: the graph comes from outside, as data.
+
+pub mod cell;
+pub mod content;
+pub mod driver;
+pub mod executor;
+pub mod glue;
+pub mod literal;
+pub mod loader;
+pub mod panics;
+pub mod prelude;
+pub mod serve;
+pub mod show;
+pub mod value;
+pub mod version;
+
+pub use brooklet_graph as graph;
+pub use polars;
+
+// The derive macros of transform files and cells name these crates.
+pub use chrono;

@@ -1,0 +1,314 @@
+//! The worker's side of the conversation with the kernel.
+//!
+//! Four threads: one reads messages and does at once what must not wait (an interrupt, the kernel's death);
+//! one runs everything, steps and cells alike, on a large stack; one writes answers; one flushes what user
+//! code prints. The run thread alone owns the driver and the cells' variables, which may hold types that must
+//! not change threads.
+//!
+//! Order is promised: events of a run before its `Done`; and everything printed by a run or a cell is in the
+//! pipes, followed by a mark, before `Done` or `CellDone` is sent.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::os::fd::RawFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use brooklet_graph::wire::{self, Failure, FromWorker, Outcome, Refusal, Run, Show, ToWorker};
+use crossbeam_channel::{Receiver, Sender, unbounded};
+
+use crate::cell;
+use crate::driver::{CommitError, Driver, Request};
+use crate::glue::Table;
+use crate::loader::{self, CellVariables};
+use crate::panics::{self, Panic};
+use crate::show;
+
+/// Deep recursion in a cell or a transform should work where it works in a program.
+const RUN_STACK: usize = 64 << 20;
+const FLUSH_EVERY: Duration = Duration::from_millis(50);
+
+/// Serves the kernel at the other end of a socket until it says `Shutdown` or goes away; the exit code.
+pub fn serve(fd: RawFd) -> i32 {
+    match start(loader::adopt_socket(fd)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("brooklet worker: {error}");
+            1
+        }
+    }
+}
+
+fn start(mut socket: UnixStream) -> io::Result<i32> {
+    wire::send(&mut socket, &FromWorker::Hello { version: wire::VERSION })?;
+    match wire::receive::<ToWorker>(&mut socket)? {
+        Some(ToWorker::Hello { version }) if version == wire::VERSION => {}
+        Some(ToWorker::Hello { version }) => {
+            return Err(io::Error::other(format!("the kernel speaks version {version}, I speak {}", wire::VERSION)));
+        }
+        _ => return Err(io::Error::other("the first message was not `Hello`")),
+    }
+    let driver = Driver::new();
+    let interrupt = driver.interrupt_flag();
+    let (messages_tx, messages) = unbounded();
+    let (answers, answers_rx) = unbounded();
+    let reading = socket.try_clone()?;
+    spawn("brooklet-read", 0, move || read(reading, &messages_tx, &interrupt))?;
+    let writing = spawn("brooklet-write", 0, move || write(socket, &answers_rx))?;
+    spawn("brooklet-flush", 0, flush_regularly)?;
+    let running = spawn("brooklet-run", RUN_STACK, move || Worker::new(driver, answers).run(&messages))?;
+    // The run thread drops the last sender of answers, which ends the writer after the last one.
+    let code = i32::from(running.join().is_err());
+    let _ = writing.join();
+    Ok(code)
+}
+
+fn spawn(name: &str, stack: usize, run: impl FnOnce() + Send + 'static) -> io::Result<thread::JoinHandle<()>> {
+    let builder = thread::Builder::new().name(name.to_owned());
+    let builder = if stack > 0 { builder.stack_size(stack) } else { builder };
+    builder.spawn(run)
+}
+
+fn read(mut socket: UnixStream, messages: &Sender<ToWorker>, interrupt: &AtomicBool) {
+    loop {
+        match wire::receive::<ToWorker>(&mut socket) {
+            Ok(Some(ToWorker::Interrupt)) => interrupt.store(true, Ordering::Relaxed),
+            Ok(Some(message)) => {
+                match &message {
+                    // An interrupt that came before belongs to what ran before. Cleared here and not where
+                    // the run starts, so that an interrupt that comes after it is not lost.
+                    ToWorker::Run(_) => interrupt.store(false, Ordering::Relaxed),
+                    ToWorker::Shutdown => interrupt.store(true, Ordering::Relaxed),
+                    _ => {}
+                }
+                if messages.send(message).is_err() {
+                    return;
+                }
+            }
+            // Without a kernel there is nobody to work for, whatever is running.
+            Ok(None) | Err(_) => loader::exit_now(0),
+        }
+    }
+}
+
+/// Writes answers, as many at once as there are: a run of thousands of steps sends thousands of events.
+fn write(mut socket: UnixStream, answers: &Receiver<FromWorker>) {
+    const ENOUGH: usize = 1 << 16;
+    let mut buffer = Vec::new();
+    while let Ok(first) = answers.recv() {
+        let mut next = Some(first);
+        while let Some(answer) = next {
+            if let Err(error) = wire::send(&mut buffer, &answer) {
+                eprintln!("brooklet worker: an answer could not be written: {error}");
+            }
+            next = if buffer.len() < ENOUGH { answers.try_recv().ok() } else { None };
+        }
+        if socket.write_all(&buffer).is_err() {
+            return;
+        }
+        buffer.clear();
+    }
+}
+
+/// `print!` without a newline stays in std's buffer; people expect to see it.
+fn flush_regularly() {
+    loop {
+        thread::sleep(FLUSH_EVERY);
+        let _ = io::stdout().flush();
+    }
+}
+
+/// Tells the readers of both pipes that all output of a request has come.
+fn mark_output(request: u64) {
+    let mark = format!("\x1ebrooklet:{request}\x1e\n");
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(mark.as_bytes());
+    let _ = out.flush();
+    let mut err = io::stderr().lock();
+    let _ = err.write_all(mark.as_bytes());
+    let _ = err.flush();
+}
+
+struct Worker {
+    driver: Driver,
+    /// By path: a library is loaded once.
+    generations: HashMap<String, Table>,
+    variables: CellVariables,
+    answers: Sender<FromWorker>,
+}
+
+impl Worker {
+    fn new(mut driver: Driver, answers: Sender<FromWorker>) -> Worker {
+        if let Ok(directory) = std::env::current_dir() {
+            driver.set_base(directory);
+        }
+        Worker { driver, generations: HashMap::new(), variables: CellVariables::none(), answers }
+    }
+
+    fn run(mut self, messages: &Receiver<ToWorker>) {
+        let answers = self.answers.clone();
+        cell::set_output(Arc::new(move |message| {
+            let _ = answers.send(message);
+        }));
+        for message in messages {
+            match message {
+                ToWorker::Commit { generation, library, type_key, graph } => {
+                    let answer = panics::catch(|| self.commit(generation, &library, &type_key, graph));
+                    self.answer(answer.unwrap_or_else(|panic| FromWorker::Refused {
+                        generation,
+                        problem: Refusal::Load { message: ours(&panic) },
+                    }));
+                }
+                ToWorker::Run(run) => self.run_targets(run),
+                ToWorker::Check { request, targets, inputs, overrides } => {
+                    let wanted = Request { targets, inputs, overrides };
+                    let problems = panics::catch(|| self.driver.check(&wanted));
+                    let problems = problems.unwrap_or_else(|panic| vec![failure("Panic", &ours(&panic))]);
+                    self.answer(FromWorker::Checked { request, problems });
+                }
+                ToWorker::Why { request, node } => {
+                    let text = panics::catch(|| self.driver.why(&node)).unwrap_or_else(|panic| ours(&panic));
+                    self.answer(FromWorker::Why { request, text });
+                }
+                ToWorker::Cell { request, library, function } => self.run_cell(request, &library, &function),
+                // The store itself belongs to code that may be gone; its memory is the price.
+                ToWorker::ForgetCells => self.variables = CellVariables::none(),
+                ToWorker::Shutdown => break,
+                ToWorker::Hello { .. } | ToWorker::Interrupt => {}
+            }
+        }
+        // Others hold the output's sender too; without this the writer would never end.
+        cell::set_output(Arc::new(|_| ()));
+    }
+
+    fn answer(&self, answer: FromWorker) {
+        let _ = self.answers.send(answer);
+    }
+
+    fn commit(&mut self, generation: u64, library: &str, type_key: &str, graph: brooklet_graph::graph::Graph) -> FromWorker {
+        let refused = |problem| FromWorker::Refused { generation, problem };
+        if !library.is_empty() && !self.generations.contains_key(library) {
+            match loader::load_generation(library) {
+                Ok(table) => drop(self.generations.insert(library.to_owned(), table)),
+                Err(message) => return refused(Refusal::Load { message }),
+            }
+        }
+        let functions = self.generations.get(library).map_or(&[][..], |it| &it.functions);
+        match self.driver.commit(graph, functions, type_key) {
+            Ok(commit) => FromWorker::Committed { generation, types: commit.types, dropped: commit.dropped },
+            Err(CommitError::Edges(mismatches)) => refused(Refusal::Edges { mismatches }),
+            Err(CommitError::MissingFunctions(names)) => {
+                let message = format!("generation {generation} does not hold {}", names.join(", "));
+                refused(Refusal::Load { message })
+            }
+        }
+    }
+
+    fn run_targets(&mut self, run: Run) {
+        let Run { request, targets, show, inputs, overrides } = run;
+        let answers = self.answers.clone();
+        let mut events = move |event| {
+            let _ = answers.send(FromWorker::Event { request, event });
+        };
+        let wanted = Request { targets, inputs, overrides };
+        let report = panics::catch(|| self.driver.run(&wanted, &mut events));
+        let (outcome, unused_inputs) = match report {
+            Err(panic) => (Outcome::Failed { failures: vec![failure("Panic", &ours(&panic))] }, Vec::new()),
+            Ok(report) if report.interrupted => (Outcome::Interrupted, report.unused_inputs),
+            Ok(report) if !report.failures.is_empty() => {
+                (Outcome::Failed { failures: report.failures }, report.unused_inputs)
+            }
+            Ok(report) => {
+                let outcome = shown(&report.values, show);
+                if show == Show::Nothing {
+                    cell::set_values(report.values);
+                }
+                (outcome, report.unused_inputs)
+            }
+        };
+        mark_output(request);
+        self.answer(FromWorker::Done { request, outcome, unused_inputs });
+    }
+
+    fn run_cell(&mut self, request: u64, library: &str, function: &str) {
+        let failure = match loader::load_cell(library, function) {
+            Err(message) => Some(failure("Load", &message)),
+            Ok(cell) => {
+                cell::set_request(Some(request));
+                let ((), panic) = panics::watch(|| cell.run(&mut self.variables));
+                cell::set_request(None);
+                panic.map(|it| Failure { chain: place(&it), ..failure("Panic", &it.message) })
+            }
+        };
+        mark_output(request);
+        self.answer(FromWorker::CellDone { request, failure });
+    }
+}
+
+/// Renders the targets. A user's `Debug` may panic, which is a failure of the run.
+fn shown(values: &[(String, crate::value::Value)], show: Show) -> Outcome {
+    let failed = |kind, message: &str| Outcome::Failed { failures: vec![failure(kind, message)] };
+    match panics::catch(|| show::combine(values, show)) {
+        Ok(Ok(bundle)) => Outcome::Shown { bundle },
+        Ok(Err(message)) => failed("TypeMismatch", &message),
+        Err(panic) => {
+            let message = format!("showing the value panicked: {}", panic.message);
+            Outcome::Failed { failures: vec![Failure { chain: place(&panic), ..failure("Panic", &message) }] }
+        }
+    }
+}
+
+fn place(panic: &Panic) -> Vec<String> {
+    if panic.place.is_empty() { Vec::new() } else { vec![panic.place.clone()] }
+}
+
+/// A panic of our own code.
+fn ours(panic: &Panic) -> String {
+    format!("this is a bug in Brooklet {}: {} at {}", env!("CARGO_PKG_VERSION"), panic.message, panic.place)
+}
+
+fn failure(kind: &str, message: &str) -> Failure {
+    Failure {
+        kind: kind.to_owned(),
+        node: String::new(),
+        message: message.to_owned(),
+        chain: Vec::new(),
+        hint: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worker_says_hello_runs_and_shuts_down() {
+        let (mut kernel, worker) = UnixStream::pair().unwrap();
+        let thread = thread::spawn(move || start(worker).unwrap());
+        let receive = |kernel: &mut UnixStream| wire::receive::<FromWorker>(kernel).unwrap().unwrap();
+        assert!(matches!(receive(&mut kernel), FromWorker::Hello { version: wire::VERSION }));
+        wire::send(&mut kernel, &ToWorker::Hello { version: wire::VERSION }).unwrap();
+        wire::send(&mut kernel, &ToWorker::Run(Run { request: 1, targets: vec!["x".into()], ..Run::default() })).unwrap();
+        match receive(&mut kernel) {
+            FromWorker::Done { request: 1, outcome: Outcome::Failed { failures }, .. } => {
+                assert_eq!(failures[0].kind, "UnknownTarget");
+            }
+            other => panic!("{other:?}"),
+        }
+        let graph = brooklet_graph::graph::Graph::default();
+        let commit =
+            ToWorker::Commit { generation: 1, library: "/nowhere.so".into(), type_key: String::new(), graph };
+        wire::send(&mut kernel, &commit).unwrap();
+        match receive(&mut kernel) {
+            FromWorker::Refused { generation: 1, problem: Refusal::Load { message } } => {
+                assert!(message.contains("/nowhere.so"), "{message}");
+            }
+            other => panic!("{other:?}"),
+        }
+        wire::send(&mut kernel, &ToWorker::Shutdown).unwrap();
+        assert_eq!(thread.join().unwrap(), 0);
+    }
+}

@@ -1,0 +1,109 @@
+//! The data version of a value: what its content hashes to.
+//!
+//! Two equal values must have one version in every process, on every machine and in every release, because
+//! versions reach disk. So the encoding is written down here and never depends on how a value happens to be
+//! stored: not on chunks, not on the garbage below null slots, not on the order of a hash map, not on which
+//! NaN it is. Encodings of different kinds start with different tags, and everything of variable length
+//! says its length first, so that no two values share an encoding.
+
+use std::fmt;
+
+/// The first 16 bytes of a blake3 hash.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version(pub [u8; 16]);
+
+impl Version {
+    /// Hashes bytes that are a whole encoding already.
+    pub fn of_bytes(bytes: &[u8]) -> Version {
+        Version::from_hash(blake3::hash(bytes))
+    }
+
+    fn from_hash(hash: blake3::Hash) -> Version {
+        let mut short = [0; 16];
+        short.copy_from_slice(&hash.as_bytes()[..16]);
+        Version(short)
+    }
+}
+
+impl fmt::Debug for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for byte in &self.0[..6] {
+            write!(f, "{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Collects the encoding of one value. Small writes are gathered, because a hasher is slow with them.
+pub struct Encoder {
+    buffer: Vec<u8>,
+    hasher: Option<Box<blake3::Hasher>>,
+}
+
+const BUFFER: usize = 64 * 1024;
+
+impl Encoder {
+    pub fn new() -> Encoder {
+        Encoder { buffer: Vec::new(), hasher: None }
+    }
+
+    /// The encoding that a value of this kind starts with.
+    pub fn tag(&mut self, tag: u8) {
+        self.bytes(&[tag]);
+    }
+
+    /// Bytes of a length that the reader knows.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        if self.buffer.len() + bytes.len() > BUFFER {
+            self.flush();
+            if bytes.len() >= BUFFER {
+                self.hasher.get_or_insert_default().update(bytes);
+                return;
+            }
+        }
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    pub fn length(&mut self, length: usize) {
+        self.bytes(&(length as u64).to_le_bytes());
+    }
+
+    pub fn text(&mut self, text: &str) {
+        self.length(text.len());
+        self.bytes(text.as_bytes());
+    }
+
+    /// A float by its bits; every NaN is the same one.
+    pub fn f64(&mut self, value: f64) {
+        let value = if value.is_nan() { f64::NAN } else { value };
+        self.bytes(&value.to_bits().to_le_bytes());
+    }
+
+    pub fn f32(&mut self, value: f32) {
+        let value = if value.is_nan() { f32::NAN } else { value };
+        self.bytes(&value.to_bits().to_le_bytes());
+    }
+
+    pub fn finish(mut self) -> Version {
+        match self.hasher {
+            None => Version::of_bytes(&self.buffer),
+            Some(ref mut hasher) => {
+                hasher.update(&self.buffer);
+                Version::from_hash(hasher.finalize())
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        if !self.buffer.is_empty() {
+            self.hasher.get_or_insert_default().update(&self.buffer);
+            self.buffer.clear();
+        }
+    }
+}
+
+impl Default for Encoder {
+    fn default() -> Encoder {
+        Encoder::new()
+    }
+}
