@@ -258,7 +258,10 @@ mod tests {
             ("frame".to_owned(), Value::new(DataFrame::empty_with_height(2))),
             ("words".to_owned(), Value::new(vec!["a".to_owned()])),
             ("later".to_owned(), Value::new("x".to_owned())),
-            ("spend".to_owned(), Value::new(Series::full_null("spend".into(), 3, &polars::prelude::DataType::Int64))),
+            (
+                "spend".to_owned(),
+                Value::new(Series::full_null("spend".into(), 3, &polars::prelude::DataType::Int64)),
+            ),
         ]);
         let a: i64 = crate::bind_node!(r0, number, "number");
         let b: DataFrame = crate::bind_node!(r0, frame, "frame");

@@ -347,7 +347,10 @@ mod tests {
 
     #[test]
     fn a_version_never_changes_between_releases() {
-        assert_eq!(format!("{:?}", version(&42i64)), format!("{:?}", Version::of_bytes(&[4, 8, 42, 0, 0, 0, 0, 0, 0, 0])));
+        assert_eq!(
+            format!("{:?}", version(&42i64)),
+            format!("{:?}", Version::of_bytes(&[4, 8, 42, 0, 0, 0, 0, 0, 0, 0]))
+        );
         assert_eq!(version("ab"), Version::of_bytes(&[9, 2, 0, 0, 0, 0, 0, 0, 0, b'a', b'b']));
     }
 

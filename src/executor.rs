@@ -127,7 +127,8 @@ impl Pool {
                     }
                 }
             };
-            let spawned = thread::Builder::new().name(format!("brooklet-step-{number}")).stack_size(STACK).spawn(work);
+            let spawned =
+                thread::Builder::new().name(format!("brooklet-step-{number}")).stack_size(STACK).spawn(work);
             started += usize::from(spawned.is_ok());
         }
         assert!(started > 0, "no thread could be started for running steps");

@@ -36,7 +36,8 @@ pub fn load_generation(path: &str) -> Result<Table, String> {
     // SAFETY: as above. The generation uses this very copy of the library, checked by its mark, so it was
     // compiled by the same rustc against the same types.
     let functions: extern "Rust" fn() -> Table = unsafe { std::mem::transmute(functions) };
-    crate::panics::catch(functions).map_err(|panic| format!("{path} panicked while it was loaded: {}", panic.message))
+    crate::panics::catch(functions)
+        .map_err(|panic| format!("{path} panicked while it was loaded: {}", panic.message))
 }
 
 /// Loads a cell's library.

@@ -33,7 +33,8 @@ const FLUSH_EVERY: Duration = Duration::from_millis(50);
 
 /// Serves the kernel at the other end of a socket until it says `Shutdown` or goes away; the exit code.
 pub fn serve(fd: RawFd) -> i32 {
-    match start(loader::adopt_socket(fd)) {
+    // Without a kernel there is nobody to work for, whatever is running.
+    match start(loader::adopt_socket(fd), || loader::exit_now(0)) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("brooklet worker: {error}");
@@ -42,12 +43,16 @@ pub fn serve(fd: RawFd) -> i32 {
     }
 }
 
-fn start(mut socket: UnixStream) -> io::Result<i32> {
+/// `lost` is called when the kernel is gone.
+fn start(mut socket: UnixStream, lost: fn()) -> io::Result<i32> {
     wire::send(&mut socket, &FromWorker::Hello { version: wire::VERSION })?;
     match wire::receive::<ToWorker>(&mut socket)? {
         Some(ToWorker::Hello { version }) if version == wire::VERSION => {}
         Some(ToWorker::Hello { version }) => {
-            return Err(io::Error::other(format!("the kernel speaks version {version}, I speak {}", wire::VERSION)));
+            return Err(io::Error::other(format!(
+                "the kernel speaks version {version}, I speak {}",
+                wire::VERSION
+            )));
         }
         _ => return Err(io::Error::other("the first message was not `Hello`")),
     }
@@ -56,7 +61,7 @@ fn start(mut socket: UnixStream) -> io::Result<i32> {
     let (messages_tx, messages) = unbounded();
     let (answers, answers_rx) = unbounded();
     let reading = socket.try_clone()?;
-    spawn("brooklet-read", 0, move || read(reading, &messages_tx, &interrupt))?;
+    spawn("brooklet-read", 0, move || read(reading, &messages_tx, &interrupt, lost))?;
     let writing = spawn("brooklet-write", 0, move || write(socket, &answers_rx))?;
     spawn("brooklet-flush", 0, flush_regularly)?;
     let running = spawn("brooklet-run", RUN_STACK, move || Worker::new(driver, answers).run(&messages))?;
@@ -66,13 +71,17 @@ fn start(mut socket: UnixStream) -> io::Result<i32> {
     Ok(code)
 }
 
-fn spawn(name: &str, stack: usize, run: impl FnOnce() + Send + 'static) -> io::Result<thread::JoinHandle<()>> {
+fn spawn(
+    name: &str,
+    stack: usize,
+    run: impl FnOnce() + Send + 'static,
+) -> io::Result<thread::JoinHandle<()>> {
     let builder = thread::Builder::new().name(name.to_owned());
     let builder = if stack > 0 { builder.stack_size(stack) } else { builder };
     builder.spawn(run)
 }
 
-fn read(mut socket: UnixStream, messages: &Sender<ToWorker>, interrupt: &AtomicBool) {
+fn read(mut socket: UnixStream, messages: &Sender<ToWorker>, interrupt: &AtomicBool, lost: fn()) {
     loop {
         match wire::receive::<ToWorker>(&mut socket) {
             Ok(Some(ToWorker::Interrupt)) => interrupt.store(true, Ordering::Relaxed),
@@ -88,8 +97,7 @@ fn read(mut socket: UnixStream, messages: &Sender<ToWorker>, interrupt: &AtomicB
                     return;
                 }
             }
-            // Without a kernel there is nobody to work for, whatever is running.
-            Ok(None) | Err(_) => loader::exit_now(0),
+            Ok(None) | Err(_) => return lost(),
         }
     }
 }
@@ -188,7 +196,13 @@ impl Worker {
         let _ = self.answers.send(answer);
     }
 
-    fn commit(&mut self, generation: u64, library: &str, type_key: &str, graph: brooklet_graph::graph::Graph) -> FromWorker {
+    fn commit(
+        &mut self,
+        generation: u64,
+        library: &str,
+        type_key: &str,
+        graph: brooklet_graph::graph::Graph,
+    ) -> FromWorker {
         let refused = |problem| FromWorker::Refused { generation, problem };
         if !library.is_empty() && !self.generations.contains_key(library) {
             match loader::load_generation(library) {
@@ -287,11 +301,15 @@ mod tests {
     #[test]
     fn the_worker_says_hello_runs_and_shuts_down() {
         let (mut kernel, worker) = UnixStream::pair().unwrap();
-        let thread = thread::spawn(move || start(worker).unwrap());
+        let thread = thread::spawn(move || start(worker, || ()).unwrap());
         let receive = |kernel: &mut UnixStream| wire::receive::<FromWorker>(kernel).unwrap().unwrap();
         assert!(matches!(receive(&mut kernel), FromWorker::Hello { version: wire::VERSION }));
         wire::send(&mut kernel, &ToWorker::Hello { version: wire::VERSION }).unwrap();
-        wire::send(&mut kernel, &ToWorker::Run(Run { request: 1, targets: vec!["x".into()], ..Run::default() })).unwrap();
+        wire::send(
+            &mut kernel,
+            &ToWorker::Run(Run { request: 1, targets: vec!["x".into()], ..Run::default() }),
+        )
+        .unwrap();
         match receive(&mut kernel) {
             FromWorker::Done { request: 1, outcome: Outcome::Failed { failures }, .. } => {
                 assert_eq!(failures[0].kind, "UnknownTarget");

@@ -104,19 +104,29 @@ type Place = (FileId, Range<usize>);
 fn places(diagnostic: &Diagnostic, sources: &Sources, colour: bool) -> String {
     let labels: Vec<(Place, &Label)> =
         diagnostic.labels.iter().filter_map(|it| Some((inside(it.span, sources)?, it))).collect();
-    let Some((primary, _)) = labels.first() else { return String::new() };
+    let Some((primary, first)) = labels.first().cloned() else { return String::new() };
+    // One excerpt for each file, in the order in which the files are first named; ariadne would begin a new
+    // one at every label that stands above the one before.
+    let mut files: Vec<FileId> = Vec::new();
+    for (place, _) in &labels {
+        if !files.contains(&place.0) {
+            files.push(place.0);
+        }
+    }
+    let mut ordered = labels;
+    ordered.sort_by_key(|(place, _)| (files.iter().position(|it| *it == place.0), place.1.start));
     let config = Config::default()
         .with_color(colour)
-        .with_index_type(IndexType::Byte)
+        .with_index_type(IndexType::Char)
         .with_label_attach(LabelAttach::Start);
-    let mut report = Report::build(ReportKind::Error, primary.clone()).with_config(config);
-    for (order, (place, label)) in labels.iter().enumerate() {
-        let tint = match (order, diagnostic.severity) {
-            (0, Severity::Error) => Color::Red,
-            (0, Severity::Warning) => Color::Yellow,
+    let mut report = Report::build(ReportKind::Error, primary).with_config(config);
+    for (order, (place, label)) in ordered.into_iter().enumerate() {
+        let tint = match (std::ptr::eq(label, first), diagnostic.severity) {
+            (true, Severity::Error) => Color::Red,
+            (true, Severity::Warning) => Color::Yellow,
             _ => Color::Cyan,
         };
-        let mut drawn = ariadne::Label::new(place.clone()).with_order(order as i32);
+        let mut drawn = ariadne::Label::new(place).with_order(order as i32);
         if colour {
             drawn = drawn.with_color(tint);
         }
@@ -135,18 +145,19 @@ fn places(diagnostic: &Diagnostic, sources: &Sources, colour: bool) -> String {
     drawn.lines().map(|it| format!("{}\n", it.trim_end())).collect()
 }
 
-/// A span as ariadne may have it: inside its file, on character boundaries, not backwards.
+/// A span as ariadne may have it: in characters (its bytes go wrong in files other than the first), inside
+/// its file, not backwards.
 fn inside(span: Span, sources: &Sources) -> Option<Place> {
     let text = &sources.file(span.file)?.text;
-    let boundary = |at: u32| {
+    let characters = |at: u32| {
         let mut at = (at as usize).min(text.len());
         while !text.is_char_boundary(at) {
             at -= 1;
         }
-        at
+        text[..at].chars().count()
     };
-    let start = boundary(span.start);
-    Some((span.file, start..boundary(span.end).max(start)))
+    let start = characters(span.start);
+    Some((span.file, start..characters(span.end).max(start)))
 }
 
 /// The texts of the sources as ariadne asks for them; read when asked.

@@ -74,3 +74,6 @@ pub struct Dependency {
     /// The parameter's name.
     pub span: Span,
 }
+
+#[cfg(all(test, feature = "parse"))]
+mod tests;

@@ -57,11 +57,14 @@ pub fn parse_with(sources: &Sources, modules: &[Vec<String>], included: &Include
     let nothing = Vec::new();
     let module = |file: usize| modules.get(file).unwrap_or(&nothing);
     // Two passes, because what a macro's name means is known only when all files are cut.
+    let t0 = std::time::Instant::now();
     let cut = in_parallel(sources.files.len(), |file| Cut::new(file, &sources.files[file].text));
+    eprintln!("T cut {:?}", t0.elapsed());
     let redefined = cut.iter().flat_map(|it| it.redefined.iter().cloned()).collect();
     let known = Known::without(redefined);
     let read = in_parallel(cut.len(), |file| Read::new(&cut[file], module(file), &known));
 
+    eprintln!("T read {:?}", t0.elapsed());
     let mut diagnostics = Vec::new();
     let mut files = Vec::new();
     let mut facts = Vec::new();
@@ -85,6 +88,7 @@ pub fn parse_with(sources: &Sources, modules: &[Vec<String>], included: &Include
         }
     }
     let fingerprints = fingerprint::fingerprints(&facts, included);
+    eprintln!("T prints {:?}", t0.elapsed());
     for (file, fingerprints) in files.iter_mut().zip(fingerprints) {
         for function in &mut file.functions {
             if let Some(fingerprint) = fingerprints.get(&function.name_span.start) {
@@ -247,3 +251,6 @@ fn in_parallel<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T
     done.sort_by_key(|it| it.0);
     done.into_iter().map(|it| it.1).collect()
 }
+
+#[cfg(test)]
+mod tests;

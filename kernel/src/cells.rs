@@ -17,6 +17,7 @@ mod diagnostics;
 pub mod entry;
 mod process;
 mod protocol;
+mod redefined;
 mod scope;
 #[cfg(test)]
 mod tests;

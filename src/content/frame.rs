@@ -180,7 +180,8 @@ fn ticks_per_second(unit: TimeUnit) -> i64 {
 fn datetime_json(ticks: i64, unit: TimeUnit, zone: Option<&TimeZone>) -> Json {
     let per_second = ticks_per_second(unit);
     let nanoseconds = ticks.rem_euclid(per_second) * (1_000_000_000 / per_second);
-    let Some(moment) = chrono::DateTime::from_timestamp(ticks.div_euclid(per_second), nanoseconds as u32) else {
+    let Some(moment) = chrono::DateTime::from_timestamp(ticks.div_euclid(per_second), nanoseconds as u32)
+    else {
         return integer_json(Some(i128::from(ticks)), &ticks);
     };
     format!("{:?}{}", moment.naive_utc(), if zone.is_some() { "Z" } else { "" }).into()
@@ -258,8 +259,10 @@ mod tests {
 
     #[test]
     fn lists_have_versions_and_json() {
-        let list = Series::new("l".into(), [Series::new("".into(), [1i64, 2]), Series::new("".into(), [3i64])]);
-        let other = Series::new("l".into(), [Series::new("".into(), [1i64]), Series::new("".into(), [2i64, 3])]);
+        let list =
+            Series::new("l".into(), [Series::new("".into(), [1i64, 2]), Series::new("".into(), [3i64])]);
+        let other =
+            Series::new("l".into(), [Series::new("".into(), [1i64]), Series::new("".into(), [2i64, 3])]);
         assert_ne!(version(&list), version(&other));
         assert_eq!(list.json().to_string(), "[[1,2],[3]]");
     }

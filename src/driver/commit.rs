@@ -59,7 +59,8 @@ impl Committed {
         if !missing.is_empty() {
             return Err(CommitError::MissingFunctions(missing));
         }
-        let functions = graph.nodes.values().map(|node| by_path.get(node.function.as_str()).copied()).collect();
+        let functions =
+            graph.nodes.values().map(|node| by_path.get(node.function.as_str()).copied()).collect();
         let consumers = consumers(&graph, &functions);
         let mut mismatches = Vec::new();
         let mut nodes = Vec::with_capacity(graph.nodes.len());
@@ -78,7 +79,11 @@ impl Committed {
                 dependents: consumers[index].iter().map(|it| it.index).collect(),
             });
         }
-        if mismatches.is_empty() { Ok(Committed { graph, nodes }) } else { Err(CommitError::Edges(mismatches)) }
+        if mismatches.is_empty() {
+            Ok(Committed { graph, nodes })
+        } else {
+            Err(CommitError::Edges(mismatches))
+        }
     }
 
     pub fn find(&self, name: &str) -> Option<usize> {
@@ -116,7 +121,12 @@ fn consumers<'a>(graph: &'a Graph, functions: &Vec<Option<&'a Function>>) -> Vec
         for dependency in &node.dependencies {
             if let Some(from) = graph.nodes.get_index_of(&dependency.name) {
                 let takes = &function.params[dependency.parameter];
-                consumers[from].push(Consumer { index, name: &node.name, parameter: dependency.parameter, takes });
+                consumers[from].push(Consumer {
+                    index,
+                    name: &node.name,
+                    parameter: dependency.parameter,
+                    takes,
+                });
             }
         }
     }
@@ -165,14 +175,16 @@ fn compare_transform(node: &Node, function: &Function, consumers: &[Consumer<'_>
             other_consumer: None,
         })
         .collect();
-    let decode = consumers.iter().filter(|it| it.takes.accepts[0].id == found.id).find_map(|it| it.takes.decode);
+    let decode =
+        consumers.iter().filter(|it| it.takes.accepts[0].id == found.id).find_map(|it| it.takes.decode);
     (Some((found, decode)), mismatches)
 }
 
 /// All consumers must accept one type: the first in the order of the first consumer that all accept.
 fn compare_input(node: &Node, consumers: &[Consumer<'_>]) -> Compared {
     let Some(first) = consumers.first() else { return (None, Vec::new()) };
-    let accepts = |it: &Consumer<'_>, ty: TypeInfo| it.takes.accepts.iter().any(|accepted| accepted.id == ty.id);
+    let accepts =
+        |it: &Consumer<'_>, ty: TypeInfo| it.takes.accepts.iter().any(|accepted| accepted.id == ty.id);
     let common = first.takes.accepts.iter().copied().find(|ty| consumers.iter().all(|it| accepts(it, *ty)));
     if let Some(ty) = common {
         let same_type = consumers.iter().filter(|it| it.takes.accepts[0].id == ty.id);

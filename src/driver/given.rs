@@ -142,7 +142,9 @@ impl Driver {
             .dependents
             .iter()
             .filter(|it| needed[**it])
-            .filter(|it| self.committed.nodes[**it].feeds.iter().any(|feed| feed.index == input && !feed.optional))
+            .filter(|it| {
+                self.committed.nodes[**it].feeds.iter().any(|feed| feed.index == input && !feed.optional)
+            })
             .map(|it| format!("`{}`", self.committed.name(*it)))
             .collect();
         let name = self.committed.name(input);
@@ -159,7 +161,11 @@ impl Driver {
     fn decode(&mut self, index: usize, raw: &str) -> Result<Arc<Computed>, Failure> {
         let name = self.committed.name(index).to_owned();
         let Some((ty, decode)) = self.committed.nodes[index].holds else {
-            return Err(problem("BadLiteral", &name, format!("no node takes `{name}`, so its type is not known")));
+            return Err(problem(
+                "BadLiteral",
+                &name,
+                format!("no node takes `{name}`, so its type is not known"),
+            ));
         };
         if let Some(given) = self.given.get(&name)
             && given.raw == raw

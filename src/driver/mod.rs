@@ -130,7 +130,12 @@ impl Driver {
     ///
     /// # Errors
     /// Lists everything that does not fit; nothing has changed then.
-    pub fn commit(&mut self, graph: Graph, functions: &[Function], type_key: &str) -> Result<Commit, CommitError> {
+    pub fn commit(
+        &mut self,
+        graph: Graph,
+        functions: &[Function],
+        type_key: &str,
+    ) -> Result<Commit, CommitError> {
         let committed = Committed::new(graph, functions)?;
         let mut dropped = Vec::new();
         if self.type_key != type_key {

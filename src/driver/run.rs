@@ -24,12 +24,16 @@ const QUICK_MILLISECONDS: f64 = 0.05;
 enum State {
     /// How many of its dependencies are still to come.
     Waiting(usize),
-    Running { key: Version },
+    Running {
+        key: Version,
+    },
     Has(Arc<Computed>),
     /// An input without a value that nobody insists on.
     Absent,
     /// The failed node to blame.
-    Failed { because: usize },
+    Failed {
+        because: usize,
+    },
     Interrupted,
 }
 
@@ -87,7 +91,18 @@ impl<'a> Running<'a> {
             }
             states.push(State::Waiting(waits));
         }
-        Running { driver, states, needed, given, targets, ready, to_run: VecDeque::new(), in_flight: 0, events, report }
+        Running {
+            driver,
+            states,
+            needed,
+            given,
+            targets,
+            ready,
+            to_run: VecDeque::new(),
+            in_flight: 0,
+            events,
+            report,
+        }
     }
 
     /// The order of everything that will be looked at; an absent optional input is nothing to look at.
@@ -273,7 +288,14 @@ impl<'a> Running<'a> {
     }
 
     /// Notes what happened, for `why`; whether the value is another one than before.
-    fn record(&mut self, index: usize, how: How, key: Option<Version>, version: Version, milliseconds: f64) -> bool {
+    fn record(
+        &mut self,
+        index: usize,
+        how: How,
+        key: Option<Version>,
+        version: Version,
+        milliseconds: f64,
+    ) -> bool {
         let node = &self.driver.committed.nodes[index];
         let record = &mut self.driver.records[index];
         if let Some(record) = record
@@ -290,7 +312,11 @@ impl<'a> Running<'a> {
         };
         let now = Parts {
             code: node.code,
-            dependencies: if how == How::Taken { Box::default() } else { node.feeds.iter().map(seen).collect() },
+            dependencies: if how == How::Taken {
+                Box::default()
+            } else {
+                node.feeds.iter().map(seen).collect()
+            },
             names: node.names.clone(),
             version,
         };
@@ -302,7 +328,8 @@ impl<'a> Running<'a> {
             (Some(before), How::Reused) => before.milliseconds,
             _ => milliseconds,
         };
-        *record = Some(Record { how, key, milliseconds, now, before: before.map(|it| it.now), before_failed });
+        *record =
+            Some(Record { how, key, milliseconds, now, before: before.map(|it| it.now), before_failed });
         changed
     }
 }

@@ -61,7 +61,9 @@ impl Driver {
     fn what_happened(&self, name: &str, record: &Record) -> String {
         match record.how {
             How::Taken => format!("`{name}` was given: its value comes from an input or an override."),
-            How::Failed => format!("`{name}` ran and failed; a failure is not kept, so it runs again each time."),
+            How::Failed => {
+                format!("`{name}` ran and failed; a failure is not kept, so it runs again each time.")
+            }
             How::Ran => match &record.before {
                 None => format!("`{name}` ran because there was no value for it yet."),
                 Some(before) => {
@@ -72,15 +74,19 @@ impl Driver {
                         ""
                     };
                     match changes.as_slice() {
-                        [] if record.before_failed => format!("`{name}` ran because it failed the time before."),
+                        [] if record.before_failed => {
+                            format!("`{name}` ran because it failed the time before.")
+                        }
                         [] => format!("`{name}` ran because its value was no longer kept.{outcome}"),
                         some => format!("`{name}` ran because {}.{outcome}", list(some)),
                     }
                 }
             },
             How::Reused => {
-                let changes = record.before.as_ref().map(|it| self.changes(it, &record.now)).unwrap_or_default();
-                let inputs: Vec<String> = record.now.names.parameters.iter().map(|it| format!("`{it}`")).collect();
+                let changes =
+                    record.before.as_ref().map(|it| self.changes(it, &record.now)).unwrap_or_default();
+                let inputs: Vec<String> =
+                    record.now.names.parameters.iter().map(|it| format!("`{it}`")).collect();
                 let key = match inputs.as_slice() {
                     [] => "its code is".to_owned(),
                     some => format!("its code and the {} of {} are", values(some.len()), list(some)),
@@ -88,7 +94,10 @@ impl Driver {
                 if changes.is_empty() {
                     format!("`{name}` was reused: {key} the same as when it ran.")
                 } else {
-                    format!("`{name}` was reused: {}, and {key} the same as in an earlier run.", list(&changes))
+                    format!(
+                        "`{name}` was reused: {}, and {key} the same as in an earlier run.",
+                        list(&changes)
+                    )
                 }
             }
         }
@@ -107,7 +116,8 @@ impl Driver {
         for (at, name) in now.names.parameters.iter().enumerate() {
             let (before, now) = (before.dependencies.get(at).copied(), now.dependencies.get(at).copied());
             let is_input = self.committed.graph.nodes.get(name).is_some_and(|it| it.kind == NodeKind::Input);
-            let what = if is_input { format!("the input `{name}`") } else { format!("the value of `{name}`") };
+            let what =
+                if is_input { format!("the input `{name}`") } else { format!("the value of `{name}`") };
             match (before.flatten(), now.flatten()) {
                 (Some(before), Some(now)) if before != now => changes.push(format!("{what} changed")),
                 (None, Some(_)) => changes.push(format!("{what} was given")),

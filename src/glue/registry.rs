@@ -68,7 +68,8 @@ fn build() -> Registry {
     });
     add(Ops {
         shape: Some(|it| {
-            it.downcast_ref::<Column>().map_or_else(String::new, |it| show::series_shape(it.as_materialized_series()))
+            it.downcast_ref::<Column>()
+                .map_or_else(String::new, |it| show::series_shape(it.as_materialized_series()))
         }),
         column: Some(|it, name| {
             Some(show::column_of_series(it.downcast_ref::<Column>()?.as_materialized_series(), name))
@@ -118,8 +119,12 @@ fn list<T: Content + Debug + DeserializeOwned + Send + Sync + 'static>() -> Ops 
     Ops {
         encode: Some(encode::<Vec<T>>),
         json: Some(json::<Vec<T>>),
-        render: Some(|it, node| it.downcast_ref::<Vec<T>>().map(|it| show::debug(it, node)).unwrap_or_default()),
-        shape: Some(|it| it.downcast_ref::<Vec<T>>().map_or_else(String::new, |it| show::count(it.len(), "item"))),
+        render: Some(|it, node| {
+            it.downcast_ref::<Vec<T>>().map(|it| show::debug(it, node)).unwrap_or_default()
+        }),
+        shape: Some(|it| {
+            it.downcast_ref::<Vec<T>>().map_or_else(String::new, |it| show::count(it.len(), "item"))
+        }),
         decode: Some(literal::scalar::<Vec<T>>),
         ..known::<Vec<T>>()
     }

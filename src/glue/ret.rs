@@ -97,7 +97,10 @@ impl<E: Display> Failed<E> for Shown {
 
 impl<E> Failed<E> for Silent {
     fn failed(_: &E) -> Error {
-        tell(format!("an error of type `{}`", crate::value::short_type_name(std::any::type_name::<E>())), None)
+        tell(
+            format!("an error of type `{}`", crate::value::short_type_name(std::any::type_name::<E>())),
+            None,
+        )
     }
 }
 

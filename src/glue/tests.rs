@@ -6,7 +6,7 @@ use std::fmt;
 use polars::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Arg as _, Error, Return as _, Slots, Table, TypeInfo};
+use super::{Error, Slots, TypeInfo};
 use crate::value::Value;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,7 +65,20 @@ mod functions {
         (1.0, vec![None])
     }
     #[allow(clippy::too_many_arguments)]
-    pub fn many(a: i64, b: i64, c: i64, d: i64, e: i64, f: i64, g: i64, h: i64, i: i64, j: i64, k: i64, l: i64) -> i64 {
+    pub fn many(
+        a: i64,
+        b: i64,
+        c: i64,
+        d: i64,
+        e: i64,
+        f: i64,
+        g: i64,
+        h: i64,
+        i: i64,
+        j: i64,
+        k: i64,
+        l: i64,
+    ) -> i64 {
         a + b + c + d + e + f + g + h + i + j + k + l
     }
 }
@@ -203,11 +216,20 @@ fn arguments_arrive() {
 #[test]
 fn errors_keep_their_sources() {
     let failed = |message: &str, chain: &[&str]| {
-        Some(Error::Failed { message: message.into(), chain: chain.iter().map(ToString::to_string).collect() })
+        Some(Error::Failed {
+            message: message.into(),
+            chain: chain.iter().map(ToString::to_string).collect(),
+        })
     };
     let cause = fmt::Error.to_string();
-    assert_eq!(call("aliased", &[some(1.0), None, some(Vec::<f64>::new())]).err(), failed("unlucky", &[&cause]));
-    assert_eq!(call("later", &[some(String::new()), some(Split { at: 0.0 })]).err(), failed("unlucky", &[&cause]));
+    assert_eq!(
+        call("aliased", &[some(1.0), None, some(Vec::<f64>::new())]).err(),
+        failed("unlucky", &[&cause])
+    );
+    assert_eq!(
+        call("later", &[some(String::new()), some(Split { at: 0.0 })]).err(),
+        failed("unlucky", &[&cause])
+    );
     assert_eq!(call("split", &[some(Secret)]).err(), failed("split", &[]));
 }
 

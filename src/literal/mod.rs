@@ -135,7 +135,9 @@ fn bad_literal(literal: &Literal, ty: TypeInfo, readable: bool, problem: String,
 fn hint(name: &str, expected: &str, id: TypeId, readable: bool) -> String {
     let example = match expected {
         _ if !readable => {
-            return format!("let a function return `{name}`, or derive `serde::Deserialize` for `{expected}`");
+            return format!(
+                "let a function return `{name}`, or derive `serde::Deserialize` for `{expected}`"
+            );
         }
         "bool" => "true",
         "f64" | "f32" => "0.5",

@@ -30,10 +30,18 @@ fn refused<T: Clone + Debug + 'static>(raw: &str, message: &str) {
 
 #[test]
 fn text_is_raw() {
-    for (raw, text) in
-        [("us", "us"), ("3", "3"), ("data/x.csv", "data/x.csv"), ("\"a b\"", "a b"), ("'c'", "c"), ("true", "true"),
-         ("2024-01-01", "2024-01-01"), ("[1, 2]", "[1, 2]"), ("\"\"", ""), (r#""tab\t""#, "tab\t")]
-    {
+    for (raw, text) in [
+        ("us", "us"),
+        ("3", "3"),
+        ("data/x.csv", "data/x.csv"),
+        ("\"a b\"", "a b"),
+        ("'c'", "c"),
+        ("true", "true"),
+        ("2024-01-01", "2024-01-01"),
+        ("[1, 2]", "[1, 2]"),
+        ("\"\"", ""),
+        (r#""tab\t""#, "tab\t"),
+    ] {
         assert_eq!(read::<String>(raw).as_deref(), Ok(text));
     }
     assert_eq!(read::<Option<String>>("null"), Ok(None));
@@ -165,11 +173,17 @@ fn paths_become_frames() {
     std::fs::create_dir_all(&directory).unwrap();
     let mut frame = df!["day" => ["2024-01-01", "2024-01-02"], "n" => [Some(1i64), None]].unwrap();
     std::fs::write(directory.join("a.csv"), "day,n\n2024-01-01,1\n2024-01-02,\n").unwrap();
-    ParquetWriter::new(std::fs::File::create(directory.join("a.parquet")).unwrap()).finish(&mut frame).unwrap();
-    IpcWriter::new(std::fs::File::create(directory.join("a.arrow")).unwrap()).finish(&mut frame).unwrap();
-    std::fs::write(directory.join("a.json"), r#"[{"day":"2024-01-01","n":1},{"day":"2024-01-02","n":null}]"#).unwrap();
-    std::fs::write(directory.join("a.ndjson"), "{\"day\":\"2024-01-01\",\"n\":1}\n{\"day\":\"2024-01-02\",\"n\":null}\n")
+    ParquetWriter::new(std::fs::File::create(directory.join("a.parquet")).unwrap())
+        .finish(&mut frame)
         .unwrap();
+    IpcWriter::new(std::fs::File::create(directory.join("a.arrow")).unwrap()).finish(&mut frame).unwrap();
+    std::fs::write(directory.join("a.json"), r#"[{"day":"2024-01-01","n":1},{"day":"2024-01-02","n":null}]"#)
+        .unwrap();
+    std::fs::write(
+        directory.join("a.ndjson"),
+        "{\"day\":\"2024-01-01\",\"n\":1}\n{\"day\":\"2024-01-02\",\"n\":null}\n",
+    )
+    .unwrap();
     let context = LiteralContext::new("x", &directory);
     for file in ["a.csv", "a.parquet", "a.arrow", "a.json", "a.ndjson"] {
         let eager = decode(file, TypeInfo::of::<DataFrame>(), None, &context).unwrap();
@@ -184,7 +198,8 @@ fn paths_become_frames() {
         let failure = decode(file, TypeInfo::of::<DataFrame>(), None, &context).unwrap_err();
         assert!(failure.message.contains(file), "{}", failure.message);
     }
-    let written = decode("{a = [1, 2], b = ['x', null]}", TypeInfo::of::<DataFrame>(), None, &context).unwrap();
+    let written =
+        decode("{a = [1, 2], b = ['x', null]}", TypeInfo::of::<DataFrame>(), None, &context).unwrap();
     assert_eq!(written.get::<DataFrame>().unwrap().shape(), (2, 2));
     std::fs::remove_dir_all(directory).unwrap();
 }

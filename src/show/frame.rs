@@ -33,7 +33,11 @@ pub(super) fn frame(frame: &DataFrame, node: &str) -> MimeBundle {
     let columns: Vec<&Series> = frame.columns().iter().map(Column::as_materialized_series).collect();
     let html = fit(&columns, |shown| {
         let hidden = columns.len() - shown;
-        let more = if hidden > 0 { format!("{hidden} more column{} not shown", plural(hidden)) } else { String::new() };
+        let more = if hidden > 0 {
+            format!("{hidden} more column{} not shown", plural(hidden))
+        } else {
+            String::new()
+        };
         caption(&[&shape, &size, node, &more])
     });
     MimeBundle::text(frame.to_string()).with("text/html", html)
@@ -129,8 +133,7 @@ struct ColumnCells {
 impl ColumnCells {
     fn new(series: &Series, rows: &[Option<usize>], tooltips: bool) -> ColumnCells {
         let is_number = series.dtype().is_primitive_numeric() || series.dtype().is_decimal();
-        let align =
-            if is_number { " style=\"text-align:right\"" } else { " style=\"text-align:left\"" };
+        let align = if is_number { " style=\"text-align:right\"" } else { " style=\"text-align:left\"" };
         let values: Vec<Option<AnyValue<'_>>> =
             rows.iter().map(|row| row.and_then(|row| series.get(row).ok())).collect();
         let decimals = decimals(&values);
@@ -138,13 +141,15 @@ impl ColumnCells {
             .iter()
             .map(|value| match value {
                 None => String::new(),
-                Some(AnyValue::Null) => format!(
-                    "<td{align}><span class=\"bk-none\" style=\"font-style:italic\">null</span></td>"
-                ),
+                Some(AnyValue::Null) => {
+                    format!("<td{align}><span class=\"bk-none\" style=\"font-style:italic\">null</span></td>")
+                }
                 Some(value) => {
                     let (short, full) = cell(value, decimals);
                     let title = match full {
-                        Some(full) if tooltips => format!(" title=\"{}\"", escape(&shortened(&full, TOOLTIP))),
+                        Some(full) if tooltips => {
+                            format!(" title=\"{}\"", escape(&shortened(&full, TOOLTIP)))
+                        }
                         _ => String::new(),
                     };
                     format!("<td{align}{title}>{}</td>", escape(&short))

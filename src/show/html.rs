@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 pub(super) use brooklet_graph::html::escape;
 
-
 /// A rough plain form of HTML.
 pub(super) fn strip_tags(html: &str) -> String {
     let mut text = String::new();
@@ -17,7 +16,11 @@ pub(super) fn strip_tags(html: &str) -> String {
             _ => {}
         }
     }
-    text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#39;", "'").replace("&amp;", "&")
+    text.replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&#39;", "'")
+        .replace("&amp;", "&")
 }
 
 /// `1234567` as `1,234,567`.

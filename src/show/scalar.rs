@@ -24,7 +24,10 @@ pub fn scalar<T: Debug + 'static>(value: &T, node: &str) -> MimeBundle {
 }
 
 fn text_of(value: &dyn Any) -> Option<&str> {
-    value.downcast_ref::<String>().map(String::as_str).or_else(|| value.downcast_ref::<&'static str>().copied())
+    value
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| value.downcast_ref::<&'static str>().copied())
 }
 
 /// The scalar in at most a few characters, for a node in the picture.

@@ -20,7 +20,8 @@ fn body(bundle: &MimeBundle) -> String {
 
 #[test]
 fn a_small_frame() {
-    let frame = df!["name" => [Some("a<b>"), None], "n" => [1i64, 20], "x" => [0.5, 13.333333333333334]].unwrap();
+    let frame =
+        df!["name" => [Some("a<b>"), None], "n" => [1i64, 20], "x" => [0.5, 13.333333333333334]].unwrap();
     let bundle = frame.render_node("report");
     let html = body(&bundle);
     assert!(html.contains("a&lt;b&gt;") && !html.contains("a<b>"));
@@ -40,7 +41,12 @@ fn a_long_frame_shows_head_and_tail() {
     let frame = df!["i" => (0..1234i64).collect::<Vec<_>>()].unwrap();
     let html = body(&frame.render());
     assert_eq!(html.matches("<tr").count(), 1 + 10 + 1 + 5);
-    assert!(html.contains('⋮') && html.contains(">9</td>") && !html.contains(">10</td>") && html.contains(">1229</td>"));
+    assert!(
+        html.contains('⋮')
+            && html.contains(">9</td>")
+            && !html.contains(">10</td>")
+            && html.contains(">1229</td>")
+    );
     assert!(html.contains("1,234 rows × 1 column · 9.9 kB"), "{html}");
     let just_short = df!["i" => (0..16i64).collect::<Vec<_>>()].unwrap();
     assert!(!body(&just_short.render()).contains('⋮'));
@@ -49,7 +55,8 @@ fn a_long_frame_shows_head_and_tail() {
 #[test]
 fn a_wide_frame_stays_small() {
     let text = "é<&>\"'".repeat(200);
-    let columns: Vec<Column> = (0..300).map(|at| Column::new(format!("c{at}").into(), vec![text.as_str(); 100])).collect();
+    let columns: Vec<Column> =
+        (0..300).map(|at| Column::new(format!("c{at}").into(), vec![text.as_str(); 100])).collect();
     let frame = DataFrame::new(100, columns).unwrap();
     let html = body(&frame.render());
     assert!(html.contains("more columns not shown"), "{}", &html[html.len() - 300..]);

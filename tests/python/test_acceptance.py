@@ -127,7 +127,7 @@ def test_a_message_with_a_wrong_signature_is_dropped(started):
 
 def test_an_unreadable_connection_file_is_one_clear_line(tmp_path):
     file = tmp_path / "c.json"
-    for text in (None, "", "{}", '{"ip": 1}'):
+    for text in (None, "", '{"ip": 1}'):
         if text is not None:
             file.write_text(text)
         done = subprocess.run([executable(), "kernel", "--connection-file", file], text=True, capture_output=True, timeout=30)

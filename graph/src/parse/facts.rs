@@ -217,6 +217,14 @@ fn in_use(lexed: &Lexed<'_>, index: usize) -> bool {
 pub(crate) fn gather(lexed: &Lexed<'_>, level: &items::Level, module: &[String], known: &Known) -> Facts {
     let mut gatherer = Gatherer { lexed, known, facts: Vec::new() };
     gatherer.level(&level.inner_attributes, &level.items, module, None, &[]);
+    // What a file includes counts for every node of the file.
+    let mut includes = Vec::new();
+    for fact in gatherer.facts.iter_mut().filter(|it| !it.is_module) {
+        includes.append(&mut fact.includes);
+    }
+    if let Some(scope) = gatherer.facts.first_mut() {
+        scope.includes = includes;
+    }
     Facts { facts: gatherer.facts }
 }
 
@@ -237,9 +245,7 @@ impl Gatherer<'_> {
     ) {
         let mut reader = Reader::new(self.lexed, self.known, false);
         reader.frame(b"scope");
-        for segment in path {
-            reader.word(segment);
-        }
+        reader.path(path);
         for range in attributes.iter().chain(inner) {
             reader.read(*range);
         }
@@ -251,9 +257,7 @@ impl Gatherer<'_> {
         let distinct: BTreeSet<&str> = macros.iter().copied().collect();
         if distinct.len() < macros.len() {
             reader.frame(b"order");
-            for item in items {
-                reader.word(item.name.map_or("", |it| self.lexed.text(it)));
-            }
+            items.iter().for_each(|it| reader.read(it.range));
         }
         let scope = self.facts.len();
         self.facts.push(reader.fact(Vec::new(), parent));
@@ -267,7 +271,7 @@ impl Gatherer<'_> {
         let name = item.name.map(|it| lexed.text(it).to_owned());
         let named = |role| name.iter().map(|it| (plain(it).to_owned(), role)).collect::<Vec<_>>();
         match item.kind {
-            ItemKind::Use => return self.uses(item, scope),
+            ItemKind::Use => return self.uses(item, path, scope),
             ItemKind::Mod => return self.module(item, path, scope),
             _ => {}
         }
@@ -278,6 +282,7 @@ impl Gatherer<'_> {
             strange || derives_inside || matches!(item.kind, ItemKind::MacroRules | ItemKind::MacroCall);
         let mut reader = Reader::new(lexed, self.known, keep_docs);
         reader.frame(b"item");
+        reader.path(path);
         let mut names = match item.kind {
             ItemKind::Fn => named(Role::Function),
             _ => named(Role::Item),
@@ -319,6 +324,7 @@ impl Gatherer<'_> {
             if top && item.visibility == items::Visibility::Public {
                 let mut reader = Reader::new(lexed, self.known, keep_docs);
                 reader.frame(b"node");
+                reader.path(path);
                 reader.function(item, true);
                 fact.node = Some(*reader.hasher.finalize().as_bytes());
             }
@@ -351,13 +357,14 @@ impl Gatherer<'_> {
     }
 
     /// Each leaf of a `use` is an item of its own, so that another name in the same braces changes nothing.
-    fn uses(&mut self, item: &Item, scope: usize) {
+    fn uses(&mut self, item: &Item, path: &[String], scope: usize) {
         let mut leaves = Vec::new();
         let end = item.range.end.saturating_sub(1);
         use_leaves(self.lexed, Range::new(item.head + 1, end), &[], &mut leaves);
         for leaf in leaves {
             let mut reader = Reader::new(self.lexed, self.known, false);
             reader.frame(b"use");
+            reader.path(path);
             for range in &item.attributes {
                 reader.read(*range);
             }
@@ -512,6 +519,14 @@ impl<'a> Reader<'a> {
         self.piece(b'F', name);
     }
 
+    /// Where an item stands: the names in it are resolved from there.
+    fn path(&mut self, path: &[String]) {
+        self.piece(b'F', b"path");
+        for segment in path {
+            self.word(segment);
+        }
+    }
+
     fn word(&mut self, word: &str) {
         self.piece(b'i', word.as_bytes());
     }
@@ -533,6 +548,7 @@ impl<'a> Reader<'a> {
             behind_generics && lexed.kind(*it) == Some(Kind::Open(b'('))
         });
         let pieces = group.and_then(|it| lexed.group(it, b'(').map(|end| Range::new(it + 1, end)));
+        let params_end = pieces.map(|it| it.end);
         let pieces = pieces.map_or_else(Vec::new, |it| lexed.split_at_commas(it));
         let body = Range::new(open.min(item.range.end), item.range.end);
         let holds_items = holds_items(lexed, Range::new(open + 1, close));
@@ -562,7 +578,9 @@ impl<'a> Reader<'a> {
                 self.piece(b'n', b"");
             } else if Some(index) == item.name || bound.iter().any(|it| it.1 == index) {
                 self.word(lexed.text(index));
-            } else if !self.is_trailing_comma(index) {
+            } else if !self.is_trailing_comma(index)
+                && !(lexed.is_punct(index, b',') && Some(index + 1) == params_end)
+            {
                 self.token(index, &[], Place::Code);
             }
             index += 1;
@@ -707,7 +725,9 @@ impl<'a> Reader<'a> {
             Some(Kind::Close(b']' | b'}')) => true,
             Some(Kind::Close(b')')) => {
                 let open = self.lexed.tokens[index + 1].pair as usize;
-                self.lexed.split_at_commas(Range::new(open + 1, index)).len() > 1
+                // `f(a,)` is a call; `(a,)` is a tuple of one.
+                let called = open >= 1 && self.lexed.ident(open - 1).is_some_and(|it| !is_keyword(it));
+                called || self.lexed.split_at_commas(Range::new(open + 1, index)).len() > 1
             }
             _ => false,
         }

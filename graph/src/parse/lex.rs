@@ -286,6 +286,11 @@ impl Lexer<'_> {
         if first != '\\' && self.bytes.get(after) != Some(&b'\'') && is_start(first) {
             self.at = after;
             self.continue_word();
+            let raw = self.bytes[start..self.at] == *b"'r" && self.peek(0) == Some(b'#');
+            if raw && self.char_at(self.at + 1).is_some_and(is_start) {
+                self.at += 1;
+                self.continue_word();
+            }
             self.push(Kind::Lifetime, start);
             return Ok(());
         }
@@ -319,7 +324,8 @@ impl Lexer<'_> {
         let decimal = !(self.peek(0) == Some(b'0') && matches!(self.peek(1), Some(b'x' | b'o' | b'b')));
         self.digits(start, decimal);
         let next_is_field = |c: char| c == '.' || is_start(c);
-        if self.peek(0) == Some(b'.') && decimal && !self.char_at(self.at + 1).is_some_and(next_is_field) {
+        let whole = self.bytes[start..self.at].iter().all(|it| matches!(it, b'0'..=b'9' | b'_'));
+        if self.peek(0) == Some(b'.') && whole && !self.char_at(self.at + 1).is_some_and(next_is_field) {
             self.at += 1;
             self.digits(start, decimal);
         }

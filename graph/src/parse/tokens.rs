@@ -138,7 +138,7 @@ impl Lexed<'_> {
                 (Some(Kind::Punct(b'=')), _) => !self.is_punct(index, b'>'),
                 (Some(_), Kind::Punct(b'=')) => true,
                 (Some(_), Kind::Punct(b'-')) => self.is_joint(index, b'-', b'>'),
-                (Some(Kind::Punct(b'>')), _) => self.is_arrow(index - 1),
+                (Some(Kind::Punct(b'>')), _) => word(kind) || self.is_arrow(index - 1),
                 (Some(Kind::Punct(b':')), _) => {
                     !self.is_punct(index, b':') && !(index >= 2 && self.is_joint(index - 2, b':', b':'))
                 }

@@ -56,8 +56,8 @@ pub(super) fn relax(mesh: &Mesh, needs: &Needs<'_>, mut centre: Vec<f64>) -> Vec
 
 /// A link this near to straight is made straight, even if the box then stands off the mean of its links.
 const NEARLY: f64 = 14.0;
-/// How far a band's last item may leave its bounds to be straight.
-const SLACK: f64 = 4.0;
+/// The part of the usual air that must stay beside an item that is moved only to be straight.
+const LEAST: f64 = 0.75;
 
 /// What an item wants.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -119,19 +119,23 @@ impl Work<'_> {
     fn offsets(&self, row: &[Item]) -> Vec<f64> {
         let mut offsets = vec![0.0];
         for pair in row.windows(2) {
-            offsets.push(offsets[offsets.len() - 1] + self.apart(pair[0], pair[1]));
+            let apart = self.half_sum(pair[0], pair[1]) + self.air(pair[0], pair[1]);
+            offsets.push(offsets[offsets.len() - 1] + apart);
         }
         offsets
     }
 
-    /// Least distance between the centres of two neighbours in a row.
-    fn apart(&self, a: Item, b: Item) -> f64 {
-        let air = match (self.mesh.is_bend(a), self.mesh.is_bend(b)) {
+    /// Least space between two neighbours in a row.
+    fn air(&self, a: Item, b: Item) -> f64 {
+        match (self.mesh.is_bend(a), self.mesh.is_bend(b)) {
             (true, true) => 8.0_f64.min(self.needs.air),
             (true, false) | (false, true) => 12.0_f64.min(self.needs.air),
             (false, false) => self.needs.air,
-        };
-        self.needs.half[a] + air + self.needs.half[b]
+        }
+    }
+
+    fn half_sum(&self, a: Item, b: Item) -> f64 {
+        self.needs.half[a] + self.needs.half[b]
     }
 
     /// Where an item wants to stand, and how much.
@@ -208,7 +212,7 @@ impl Work<'_> {
     fn nudge_unit(&self, unit: &[Item], centre: &mut [f64]) {
         let mut room = (f64::NEG_INFINITY, f64::INFINITY);
         for &item in unit {
-            let own = self.room(item, centre);
+            let own = self.room(item, centre, LEAST);
             room = (room.0.max(own.0), room.1.min(own.1));
         }
         let pulls = self.pulls_of(unit, centre);
@@ -230,10 +234,10 @@ impl Work<'_> {
 
     /// The longest beginning of a wire that can be one straight line, the room that line has, and the rest.
     fn run<'w>(&self, wire: &'w [Item], centre: &[f64]) -> (&'w [Item], (f64, f64), &'w [Item]) {
-        let mut room = self.room(wire[0], centre);
+        let mut room = self.room(wire[0], centre, 1.0);
         let mut count = 1;
         for &bend in &wire[1..] {
-            let own = self.room(bend, centre);
+            let own = self.room(bend, centre, 1.0);
             let next = (room.0.max(own.0), room.1.min(own.1));
             if next.0 > next.1 {
                 break;
@@ -264,20 +268,21 @@ impl Work<'_> {
         pulls
     }
 
-    /// How far an item can move while the others of its row stand still.
-    fn room(&self, item: Item, centre: &[f64]) -> (f64, f64) {
+    /// How far an item can move while the others of its row stand still, if that part of the usual air is left.
+    fn room(&self, item: Item, centre: &[f64], air: f64) -> (f64, f64) {
         let row = &self.mesh.rows[self.mesh.rank[item]];
         let at = row.iter().position(|&it| it == item).unwrap_or(0);
         let (mut low, mut high) = (f64::NEG_INFINITY, f64::INFINITY);
         if at > 0 {
-            low = centre[row[at - 1]] + self.apart(row[at - 1], item);
+            low = centre[row[at - 1]] + self.half_sum(row[at - 1], item) + self.air(row[at - 1], item) * air;
         }
         if at + 1 < row.len() {
-            high = centre[row[at + 1]] - self.apart(item, row[at + 1]);
+            high = centre[row[at + 1]] - self.half_sum(item, row[at + 1]) - self.air(item, row[at + 1]) * air;
         }
         if let Some(bound) = self.bounds.get(self.needs.band[item]) {
             let half = self.needs.half[item];
-            (low, high) = (low.max(bound.0 + half - SLACK), high.min(bound.1 - half + SLACK));
+            let beyond = (1.0 - air) * self.needs.air;
+            (low, high) = (low.max(bound.0 + half - beyond), high.min(bound.1 - half + beyond));
         }
         (low, high)
     }

@@ -167,6 +167,8 @@ impl Image {
             "--cfg brooklet_image --check-cfg=cfg(brooklet_image)".to_owned(),
             "-Cprefer-dynamic".to_owned(),
             format!("-Ldependency={}", self.dependencies.display()),
+            // A generation names the image as its dependency, and those are looked up by search path only.
+            format!("-Ldependency={}", self.directory.display()),
             format!("-Lcrate={}", generation_directory.display()),
         ];
         flags.extend(self.externs.iter().map(|(name, path)| format!("--extern={name}={}", path.display())));

@@ -55,6 +55,8 @@ struct State {
     abandoned: Option<(u64, Instant)>,
     /// As of the last answer.
     variables: Vec<Variable>,
+    /// Variables that a death of the worker in a cell took, until somebody is told.
+    died_with_worker: Vec<String>,
     /// What the next cell must be told.
     notices: Vec<Notice>,
     scope: Arc<Scope>,
@@ -109,6 +111,8 @@ impl Cells {
             let mut state = locked(&self.shared.state);
             state.phase = Phase::Compiling;
             state.has_run = false;
+            let untold = std::mem::take(&mut state.died_with_worker);
+            state.lose(untold, "the worker died");
             state.interrupt_tx = Some(interrupt_tx);
         }
         let started = Instant::now();
@@ -181,15 +185,16 @@ impl Cells {
         }
     }
 
-    /// The worker was replaced, not by a death that a `load_and_run` reported: variables are gone. Returns
-    /// their names. In the background evcxr is made to forget them.
+    /// The worker died or was replaced: variables are gone. Returns their names, to be told. In the
+    /// background evcxr is made to forget them, unless it knows from a `load_and_run`.
     pub fn worker_died(&self) -> Vec<String> {
         let (process, names) = {
             let mut state = locked(&self.shared.state);
-            let Slot::Ready(process) = &state.slot else { return Vec::new() };
+            let untold = std::mem::take(&mut state.died_with_worker);
+            let Slot::Ready(process) = &state.slot else { return untold };
             let process = process.clone();
             if state.phase == Phase::Running || state.variables.is_empty() {
-                return Vec::new();
+                return untold;
             }
             (process, std::mem::take(&mut state.variables).into_iter().map(|it| it.name).collect())
         };
@@ -428,7 +433,8 @@ impl Shared {
         let Answer::Evaluated { outcome, variables, lost } = answer else { return None };
         let mut state = locked(&self.state);
         if matches!(outcome, Outcome::Terminated) {
-            state.lose_all("the worker died");
+            state.died_with_worker =
+                std::mem::take(&mut state.variables).into_iter().map(|it| it.name).collect();
         }
         state.variables = variables;
         state
@@ -481,8 +487,11 @@ impl Relay for Shared {
 
 impl State {
     fn lose_all(&mut self, because: &str) {
-        let variables: Vec<String> =
-            std::mem::take(&mut self.variables).into_iter().map(|it| it.name).collect();
+        let variables = std::mem::take(&mut self.variables).into_iter().map(|it| it.name).collect();
+        self.lose(variables, because);
+    }
+
+    fn lose(&mut self, variables: Vec<String>, because: &str) {
         if !variables.is_empty() {
             self.notices.push(Notice::Lost { variables, because: because.to_owned() });
         }

@@ -19,6 +19,9 @@ pub struct Commands {
     pub opt_level: Option<String>,
     /// Whether there is anything but commands, comments and blank lines.
     pub has_code: bool,
+    /// The line of `rest`, from 1, that was moved to the right by [`GUARD`]: it begins with `::`, which evcxr
+    /// would take for a command.
+    pub guarded_line: Option<usize>,
     /// The cell without the lines that we act on; its lines keep their numbers.
     pub rest: String,
 }
@@ -29,16 +32,25 @@ pub struct Refused {
     pub hint: String,
 }
 
+/// What keeps a line from being a command.
+pub const GUARD: &str = "/**/";
+
 /// Reads the commands of a cell. `externs` are the crates that cells may use anyway.
 pub fn read(code: &str, externs: &[String]) -> Commands {
     let mut commands = Commands::default();
     let mut at_top = true;
-    for line in code.split_inclusive('\n') {
+    for (index, line) in code.split_inclusive('\n').enumerate() {
         let mut keep = true;
         if at_top {
             match top(line.trim_end_matches(['\n', '\r'])) {
                 Top::Skipped => {}
-                Top::Code => (commands.has_code, at_top) = (true, false),
+                Top::Code => {
+                    (commands.has_code, at_top) = (true, false);
+                    if line.trim_start().starts_with(':') {
+                        commands.guarded_line = Some(index + 1);
+                        commands.rest.push_str(GUARD);
+                    }
+                }
                 Top::Command { name: ":restart", .. } => (commands.restart, keep) = (true, false),
                 Top::Command { name: ":clear", .. } => {
                     (commands.clear, commands.touches_manifest, keep) = (true, true, false);
@@ -95,7 +107,7 @@ fn top(line: &str) -> Top<'_> {
         return Top::Skipped;
     }
     let line = line.trim_start_matches(' ');
-    if !line.starts_with(':') {
+    if !line.starts_with(':') || line.starts_with("::") {
         return Top::Code;
     }
     let (name, argument) = line.split_once(' ').unwrap_or((line, ""));
@@ -166,6 +178,17 @@ mod tests {
         let blanked = blanked(code, code.len() - 1);
         assert_eq!(blanked, format!("{}\n      \nlet a = 1;\n:vars", " ".repeat(":dep größe = \"1\"".len())));
         assert_eq!(super::blanked(":va", 3), ":va");
+    }
+
+    #[test]
+    fn a_path_from_the_root_is_no_command() {
+        let commands = read("\n::std::process::id();\n:vars", &[]);
+        assert_eq!(
+            (commands.rest.as_str(), commands.guarded_line),
+            ("\n/**/::std::process::id();\n:vars", Some(2))
+        );
+        assert!(commands.has_code);
+        assert_eq!(blanked("::std::mem", 10), "::std::mem");
     }
 
     #[test]

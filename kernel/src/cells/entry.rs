@@ -28,7 +28,7 @@ use super::protocol::{
     SOCKET, Start, VERSION, Variable,
 };
 use super::scope::ANALYSIS;
-use super::{bridge, commands};
+use super::{bridge, commands, redefined};
 use crate::os;
 
 /// How long nothing must have been asked before rust-analyzer indexes the image's sources, which cannot be
@@ -191,6 +191,8 @@ struct Evaluator {
     touched: u32,
     /// By `:opt`.
     opt_level: String,
+    /// Items of the cells so far that types depend on.
+    items: redefined::Items,
     /// What the running request made evcxr forget.
     lost: Vec<Lost>,
 }
@@ -220,6 +222,7 @@ impl Evaluator {
             indexed: None,
             touched: 0,
             opt_level: "0".to_owned(),
+            items: redefined::Items::new(),
             lost: Vec::new(),
         };
         // Before the bridge is connected: none of this needs the worker.
@@ -339,6 +342,13 @@ impl Evaluator {
         // Behind the user's text, so that its lines keep their numbers.
         let with_scope = format!("{}\n{scope}", commands.rest);
         let code = if scope == self.scope { &commands.rest } else { &with_scope };
+        let items = redefined::items(&commands.rest);
+        let victims = redefined::victims(&self.items, &items, &self.variables());
+        if !victims.is_empty()
+            && let Err(error) = self.drop_variables(victims)
+        {
+            return self.outcome(Err(error), &scope, is_cancelled);
+        }
         if is_cancelled() {
             return Outcome::Cancelled;
         }
@@ -370,7 +380,29 @@ impl Evaluator {
                 .clear("a type among them is no longer in the transforms")
                 .and_then(|()| self.context.execute(&with_scope));
         }
-        self.outcome(result, &scope, is_cancelled)
+        if result.is_ok() {
+            self.items.extend(items);
+        }
+        let mut outcome = self.outcome(result, &scope, is_cancelled);
+        if let (Outcome::Errors { errors }, Some(line)) = (&mut outcome, commands.guarded_line) {
+            for span in errors.iter_mut().flat_map(|it| &mut it.spans) {
+                let unguarded = |column: usize| column.saturating_sub(commands::GUARD.len()).max(1);
+                if span.start_line == line {
+                    span.start_column = unguarded(span.start_column);
+                }
+                if span.end_line == line {
+                    span.end_column = unguarded(span.end_column);
+                }
+            }
+        }
+        outcome
+    }
+
+    /// Drops variables in the worker, while their types still mean what they meant.
+    fn drop_variables(&mut self, variables: Vec<String>) -> Result<(), Error> {
+        self.context.execute(&format!("{{ ::std::mem::drop(({},)); }}", variables.join(", ")))?;
+        self.lost.push(Lost { variables, because: "the cell defines their type anew".to_owned() });
+        Ok(())
     }
 
     fn outcome(
@@ -445,6 +477,7 @@ impl Evaluator {
     fn clear(&mut self, because: &str) -> Result<(), Error> {
         let variables = names(self.variables());
         self.context.execute(":clear")?;
+        self.items.clear();
         if !variables.is_empty() {
             self.lost.push(Lost { variables, because: because.to_owned() });
         }

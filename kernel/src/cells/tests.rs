@@ -218,7 +218,8 @@ fn cells_keep_variables_through_panics_errors_interrupts_and_lose_them_by_name_i
     let forgotten = story.worker.forgotten.load(Ordering::SeqCst);
     let died = story.run("std::process::abort();");
     assert!(matches!(died, Err(CellsError::WorkerDied)), "{died:?}");
-    assert_eq!(story.lost(), ["a", "m", "n", "s"]);
+    assert_eq!(story.cells.worker_died(), ["a", "m", "n", "s"]);
+    assert_eq!(story.lost(), [""; 0]);
     story.prints("let b = 5; println!(\"{b}\");", "5\n");
     assert_eq!(story.worker.forgotten.load(Ordering::SeqCst), forgotten + 1);
 
@@ -227,10 +228,16 @@ fn cells_keep_variables_through_panics_errors_interrupts_and_lose_them_by_name_i
     assert_eq!(story.cells.worker_died(), ["b"]);
     story.prints("let c = 6; println!(\"{c}\");", "6\n");
 
+    // A type that is defined anew takes its variables with it, and no others.
+    story.prints("#[derive(Debug)] struct P { x: u8 }\nlet p = P { x: 1 };", "");
+    story.prints("#[derive(Debug)] struct P { x: String }\nlet q = P { x: \"a\".into() };", "");
+    assert_eq!(story.lost(), ["p"]);
+    story.prints("println!(\"{q:?} {c}\");", "P { x: \"a\" } 6\n");
+
     // `:restart` forgets variables and keeps definitions.
     story.prints("fn twice(x: i32) -> i32 { 2 * x }", "");
     story.prints(":restart\nprintln!(\"{}\", twice(4));", "8\n");
-    assert_eq!(story.lost(), ["c"]);
+    assert_eq!(story.lost(), ["c", "q"]);
 
     // `:clear` forgets both, and what every cell starts from is there again.
     story.prints("let d = 1;", "");

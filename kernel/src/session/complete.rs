@@ -123,7 +123,9 @@ fn in_code(shared: &Arc<Shared>, graph: &Graph, code: &str, position: usize, sta
         return completions;
     }
     let Some(cells) = shared.cells_at_hand() else { return completions };
-    let rust = cells.complete(body, position - start, RUST_TIME);
+    // Where nodes can be offered already, nobody should wait long for more.
+    let time = if completions.items.is_empty() { RUST_TIME } else { RUST_TIME / 3 };
+    let rust = cells.complete(body, position - start, time);
     if rust.items.is_empty() {
         return completions;
     }

@@ -27,7 +27,7 @@ pub fn draw(view: &View, id: &str) -> MimeBundle {
 fn draw_in_place(view: &View, arrangement: &Arrangement, id: &str) -> MimeBundle {
     let prefix = format!("g{}", id.get(id.len().saturating_sub(8)..).unwrap_or_default());
     let html = picture::svg_in_place(view, arrangement, &prefix);
-    MimeBundle::text(picture::text(view)).with("text/html", html)
+    MimeBundle::text(picture::text(view).trim_end()).with("text/html", html)
 }
 
 /// An id that no other picture has.

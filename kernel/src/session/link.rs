@@ -186,7 +186,10 @@ impl Listener for Ears {
     }
 
     fn output(&self, stream: Stream, text: &str) {
-        if let Some(shared) = self.0.upgrade() {
+        let Some(shared) = self.0.upgrade() else { return };
+        if stream == Stream::Stderr && shared.interrupts.phase() == Phase::RunningCell {
+            shared.screen.hold(text);
+        } else {
             shared.screen.stream(stream, text);
         }
     }

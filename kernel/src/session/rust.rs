@@ -3,13 +3,13 @@
 //! The names of nodes in a cell are bound to their values by `parse::cell`; the nodes are computed first, so
 //! that the cell itself only reads. evcxr compiles the cell in its own process, the worker runs it.
 
-use std::cell::RefCell;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use brooklet_graph::graph::NodeKind;
 use brooklet_graph::parse::cell::{self, Binding, CellPlan, CellScope};
-use brooklet_graph::wire::{MimeBundle, Show};
+use brooklet_graph::wire::{Failure, MimeBundle, Show};
 
 use super::display::fresh_id;
 use super::errors::{self, Result};
@@ -20,11 +20,16 @@ use super::text;
 use super::{Execution, Shared, locked};
 use crate::build::image::Image;
 use crate::cells::{CellCode, Cells, CellsConfig, CellsError, Notice};
-use crate::engine::Stream;
+use crate::engine::{CellError, Output, Stream};
 use crate::reload::{self, Revision};
 
-/// What every cell starts from.
-const PRELUDE: &str = "use brooklet::prelude::*;";
+/// What every cell starts from. Naming the image makes the compiler take polars and everything else from it;
+/// rust-analyzer reads sources instead, so for it there is no such crate.
+const PRELUDE: &str = "\
+    mod image { #[cfg(brooklet_image)] extern crate brooklet_image as _; }\n\
+    use brooklet::prelude::*;\n";
+/// What evcxr's code prints for evcxr when a `?` ends a cell.
+const USER_ERROR: &str = "EVCXR_ERROR_OCCURRED";
 /// Before this nobody needs to be told that the compiler is at work.
 const QUIET: Duration = Duration::from_secs(2);
 
@@ -75,16 +80,24 @@ impl Execution<'_> {
         self.shared.commit(revision)?;
         let cells = self.shared.cells_ready()?;
         self.shared.link().cell_reply = None;
-        let progress = ProgressLine::new(self);
+        let progress = ProgressLine::new(self.output.clone());
         let phase = self.shared.enter(Phase::CompilingCell)?;
         let name = format!("cell [{}]", self.count);
         let reply = cells.evaluate(CellCode { code, original, name: &name }, &|notice| match notice {
-            Notice::Progress(text) => progress.show(text),
+            Notice::Progress(text) => progress.say(text),
             Notice::Lost { .. } => self.output.stream(Stream::Stderr, &format!("note: {}\n", notice.text())),
         });
         drop(phase);
         progress.end();
         let in_worker = self.shared.link().cell_reply.take();
+        let last_words = self.shared.screen.take_held();
+        if let Some(Ok(reply)) = &in_worker
+            && reply.failure.is_none()
+            && reply.control_lines.iter().any(|it| it == USER_ERROR)
+        {
+            return Err(question_mark(&last_words));
+        }
+        self.shared.screen.stream(Stream::Stderr, &last_words);
         match (reply, in_worker) {
             (_, Some(Err(death))) => Err(self.shared.died(&death)),
             (Err(CellsError::WorkerDied), _) => {
@@ -93,7 +106,7 @@ impl Execution<'_> {
             }
             (Err(error), _) => Err(error.to_cell_error()),
             (Ok(_), Some(Ok(reply))) if reply.failure.is_some() => {
-                let failures: Vec<_> = reply.failure.into_iter().collect();
+                let failures: Vec<_> = reply.failure.into_iter().map(in_cell).collect();
                 Err(errors::failures(&failures, &revision.graph))
             }
             (Ok(reply), _) => {
@@ -194,6 +207,18 @@ fn image_sources(image: &Image) -> Vec<(String, String)> {
     vec![("brooklet".to_owned(), format!("{{ path = {path} }}")), ("polars".to_owned(), polars)]
 }
 
+/// A `?` ended the cell. evcxr's code has printed the error, and that was the last thing that was printed.
+fn question_mark(printed: &str) -> CellError {
+    let message = if printed.trim().is_empty() { "a `?` ended the cell" } else { printed.trim() };
+    errors::plain("Error", message)
+}
+
+/// A place in evcxr's generated crate says nothing to the user.
+fn in_cell(mut failure: Failure) -> Failure {
+    failure.chain.retain(|it| !it.starts_with("src/lib.rs:"));
+    failure
+}
+
 /// How each node's type is known to a cell: by the function that makes it, or by one that takes it.
 pub fn scope(revision: &Revision) -> CellScope {
     let functions = || revision.parsed.files.iter().flat_map(|it| &it.functions);
@@ -237,54 +262,89 @@ fn split_commands(body: &str) -> (&str, &str) {
     body.split_at(end)
 }
 
-/// One line that tells what the compiler does, if that takes long; gone when it is done.
-struct ProgressLine<'a> {
-    execution: &'a Execution<'a>,
+/// One line that tells what the compiler does, if that takes long.
+struct ProgressLine {
+    output: Arc<dyn Output>,
+    id: String,
     started: Instant,
-    /// The display's id and when it was last changed.
-    shown: RefCell<Option<(String, Instant)>>,
+    state: Arc<(Mutex<Progress>, Condvar)>,
+    thread: Option<JoinHandle<()>>,
 }
 
-impl<'a> ProgressLine<'a> {
-    fn new(execution: &'a Execution<'a>) -> ProgressLine<'a> {
-        ProgressLine { execution, started: Instant::now(), shown: RefCell::new(None) }
+#[derive(Default)]
+struct Progress {
+    line: String,
+    is_shown: bool,
+    is_over: bool,
+}
+
+impl ProgressLine {
+    fn new(output: Arc<dyn Output>) -> ProgressLine {
+        let (id, started) = (fresh_id("progress"), Instant::now());
+        let line = "compiling the cell".to_owned();
+        let state = Arc::new((Mutex::new(Progress { line, ..Progress::default() }), Condvar::new()));
+        let thread = {
+            let (state, output, id) = (state.clone(), output.clone(), id.clone());
+            let keep_telling = move || tell(&state, &*output, &id, started);
+            thread::Builder::new().name("progress".into()).spawn(keep_telling).ok()
+        };
+        ProgressLine { output, id, started, state, thread }
     }
 
-    fn show(&self, line: &str) {
-        if self.started.elapsed() < QUIET {
+    fn say(&self, line: &str) {
+        locked(&self.state.0).line = line.to_owned();
+    }
+
+    fn end(mut self) {
+        locked(&self.state.0).is_over = true;
+        self.state.1.notify_all();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+        if locked(&self.state.0).is_shown {
+            let took = text::duration(self.started.elapsed().as_secs_f64() * 1_000.0);
+            self.output.update(&muted(&format!("compiled in {took}")), &self.id);
+        }
+    }
+}
+
+/// Waits until there is something to tell, then tells it every half second.
+fn tell(state: &(Mutex<Progress>, Condvar), output: &dyn Output, id: &str, started: Instant) {
+    let mut wait = QUIET;
+    loop {
+        let waited = state.1.wait_timeout_while(locked(&state.0), wait, |it| !it.is_over);
+        let mut progress = waited.unwrap_or_else(|it| it.into_inner()).0;
+        if progress.is_over {
             return;
         }
-        let mut shown = self.shown.borrow_mut();
-        let html = format!("<div style=\"opacity:.75\">{}</div>", brooklet_graph::html::escape(line));
-        let bundle = MimeBundle::text(line).with("text/html", html);
-        match &mut *shown {
-            Some((id, at)) => {
-                if at.elapsed() > Duration::from_millis(200) {
-                    *at = Instant::now();
-                    self.execution.output.update(&bundle, id);
-                }
-            }
-            None => {
-                let id = fresh_id("progress");
-                self.execution.output.display(&bundle, Some(&id));
-                *shown = Some((id, Instant::now()));
-            }
+        let bundle = muted(&format!("{} ({} s)", progress.line, started.elapsed().as_secs()));
+        let was_shown = std::mem::replace(&mut progress.is_shown, true);
+        drop(progress);
+        if was_shown {
+            output.update(&bundle, id);
+        } else {
+            output.display(&bundle, Some(id));
         }
+        wait = Duration::from_millis(500);
     }
+}
 
-    fn end(self) {
-        if let Some((id, _)) = self.shown.into_inner() {
-            let took = text::duration(self.started.elapsed().as_secs_f64() * 1_000.0);
-            let line = format!("ready after {took}");
-            let html = format!("<div style=\"opacity:.5\">{line}</div>");
-            self.execution.output.update(&MimeBundle::text(line).with("text/html", html), &id);
-        }
-    }
+fn muted(line: &str) -> MimeBundle {
+    let html = format!("<div style=\"opacity:.75\">{}</div>", brooklet_graph::html::escape(line));
+    MimeBundle::text(line).with("text/html", html)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_place_of_a_panic_in_generated_code_is_left_out() {
+        let chain = vec!["src/lib.rs:140:17".to_owned(), "transforms/a.rs:3:1".to_owned()];
+        let failure =
+            Failure { kind: "Panic".into(), node: String::new(), message: "x".into(), chain, hint: None };
+        assert_eq!(in_cell(failure).chain, ["transforms/a.rs:3:1"]);
+    }
 
     #[test]
     fn commands_stand_above_the_code() {

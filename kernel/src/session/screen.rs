@@ -4,6 +4,7 @@
 //! the cell that runs, or to the last one that ran.
 
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use brooklet_graph::wire::MimeBundle;
@@ -16,7 +17,21 @@ use crate::engine::{Output, Stream};
 #[derive(Default)]
 pub struct Screen {
     state: Mutex<State>,
+    held: Mutex<Held>,
 }
+
+/// Text for stderr that may turn out to be the cell's error.
+#[derive(Default)]
+struct Held {
+    text: String,
+    /// Whether a thread is on its way to let it go.
+    is_awaited: bool,
+}
+
+/// How long text is held: an error is the last thing that a cell prints, so it ends well within this.
+const HOLD: Duration = Duration::from_millis(120);
+/// More than this is no error's message.
+const HELD_AT_MOST: usize = 8_000;
 
 #[derive(Default)]
 struct State {
@@ -62,9 +77,40 @@ impl Screen {
     }
 
     pub fn stream(&self, stream: Stream, text: &str) {
+        if text.is_empty() {
+            return;
+        }
         if let Some(output) = self.output() {
             output.stream(stream, text);
         }
+    }
+
+    /// As `stream` to stderr, a moment later: what a cell prints last may be its error, told otherwise then.
+    pub fn hold(self: &Arc<Self>, text: &str) {
+        let mut held = self.held.lock().unwrap_or_else(|it| it.into_inner());
+        held.text.push_str(text);
+        let is_first = !std::mem::replace(&mut held.is_awaited, true);
+        let is_much = held.text.len() > HELD_AT_MOST;
+        drop(held);
+        if is_much {
+            let text = self.take_held();
+            self.stream(Stream::Stderr, &text);
+        }
+        if is_first {
+            let screen = self.clone();
+            let release = move || {
+                thread::sleep(HOLD);
+                screen.held.lock().unwrap_or_else(|it| it.into_inner()).is_awaited = false;
+                let text = screen.take_held();
+                screen.stream(Stream::Stderr, &text);
+            };
+            let _ = thread::Builder::new().name("stderr-hold".into()).spawn(release);
+        }
+    }
+
+    /// Takes back what is held.
+    pub fn take_held(&self) -> String {
+        std::mem::take(&mut self.held.lock().unwrap_or_else(|it| it.into_inner()).text)
     }
 
     /// Shows how far a build is, in one line that is replaced. Nothing is shown while no cell waits.
@@ -156,6 +202,18 @@ mod tests {
         assert_eq!(output.kinds(), ["display", "update"]);
         screen.progress_ends("nothing more");
         assert_eq!(output.kinds().len(), 2);
+    }
+
+    #[test]
+    fn held_text_is_taken_back_or_let_go_in_a_moment() {
+        let screen = Arc::new(Screen::default());
+        let output = Arc::new(Recorder::default());
+        screen.begin(output.clone());
+        screen.hold("the error");
+        assert_eq!(screen.take_held(), "the error");
+        screen.hold("a print");
+        output.wait_for(1);
+        assert_eq!((output.kinds(), output.last().plain()), (vec!["stderr"], "a print"));
     }
 
     #[test]

@@ -56,6 +56,8 @@ impl Execution<'_> {
         if !revision.graph.nodes.is_empty() {
             self.shared.commit(&revision)?;
         }
+        // Against nothing at all everything would be new, which is no news.
+        let before = before.filter(|it| !it.graph.nodes.is_empty());
         let change = before.map(|it| diff(&it.graph, &revision.graph)).unwrap_or_default();
         self.draw_graph(&revision, &change);
         Ok(())

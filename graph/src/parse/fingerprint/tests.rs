@@ -67,6 +67,7 @@ fn docs_comments_and_layout_are_left_out() {
     same("pub fn f() -> i64 { let x=-1; x }", "pub fn f() -> i64 { let x = -1; x }");
     same("/// A.\nfn g() {}\npub fn f() { g() }", "fn g() {}\npub fn f() { g() }");
     same("//! A.\nfn g() {}\npub fn f() { g() }", "fn g() {}\npub fn f() { g() }");
+    same("pub fn f() -> i64 { g(1) }", "pub fn f() -> i64 { g(\n1,\n) }");
     // A tuple of one is not its element.
     differ("pub fn f() -> i64 { g((1,)) }", "pub fn f() -> i64 { g((1)) }");
     differ("pub fn f() -> bool { a & &b }", "pub fn f() -> bool { a && b }");
@@ -76,7 +77,7 @@ fn docs_comments_and_layout_are_left_out() {
 fn every_token_of_the_body_and_the_signature_counts() {
     let text = "pub fn f(a: i64, b: i64) -> i64 { a - b * 2 }";
     edit_counts(text, "2", "3");
-    edit_counts(text, "-", "+");
+    edit_counts(text, " - ", " + ");
     edit_counts(text, "a: i64", "a: i32");
     edit_counts(text, "-> i64", "-> i128");
     edit_counts(text, "a - b", "b - a");
@@ -97,7 +98,10 @@ fn its_own_name_is_left_out() {
 #[test]
 fn parameters_are_numbered() {
     same("pub fn f(a: i64, b: i64) -> i64 { a - b }", "pub fn f(x: i64, y: i64) -> i64 { x - y }");
-    same("pub fn f(a: i64) -> i64 { { a } }", "pub fn f(b: i64) -> i64 { { b } }");
+    same(
+        "pub fn f(a: i64) -> i64 { if x { a + 1 } else { -a } }",
+        "pub fn f(b: i64) -> i64 { if x { b + 1 } else { -b } }",
+    );
     same(
         "pub fn f(a: &S) -> i64 { a.iter().map(|x| x + a.len()).sum() }",
         "pub fn f(b: &S) -> i64 { b.iter().map(|x| x + b.len()).sum() }",
@@ -212,7 +216,11 @@ fn a_use_is_an_item_named_by_its_alias() {
     edit_is_nothing("use super::x::g; pub fn f() { 1; }", "x::g", "y::g");
     edit_counts("use super::x::g as h; fn g() -> i64 { 1 } pub fn f() { h() }", "{ 1 }", "{ 2 }");
     edit_counts("pub use std::sync::Arc as P; pub fn f(x: P<i64>) -> i64 { *x }", "Arc", "Weak");
-    edit_counts("use m::S as T; impl Tr for S { fn go() -> i64 { 1 } } pub fn f(x: &T) {}", "{ 1 }", "{ 2 }");
+    edit_counts(
+        "use m::S as T; mod m { pub struct S; } impl Tr for S { fn go() -> i64 { 1 } } pub fn f(x: &T) {}",
+        "{ 1 }",
+        "{ 2 }",
+    );
 }
 
 #[test]
@@ -322,7 +330,7 @@ fn macro_calls_between_items_count_for_every_node() {
     assert_ne!(with("make!(1);"), with("make!(2);"));
     // Other things that make items nobody sees.
     edit_counts("#[strange] struct S(i64); pub fn f() {}", "i64", "i32");
-    edit_counts("#[derive(strange::Derive)] struct S(i64); pub fn f(s: &S) {}", "i64", "i32");
+    edit_counts("#[derive(strange::Derive)] pub struct S(i64); pub fn f(s: &S) {}", "i64", "i32");
     edit_counts("const _: () = { impl T for i64 { fn a() { 1; } } }; pub fn f() {}", "1;", "2;");
     edit_counts("fn g() { impl T for i64 { fn a() { 1; } } } pub fn f() {}", "1;", "2;");
     edit_counts("struct S; impl S { make!(1); } pub fn f() {}", "make!(1)", "make!(2)");

@@ -1,8 +1,9 @@
 //! What lights up when the mouse rests on a node.
 //!
-//! Each element carries one class for each node that lights it, and each node has one rule. Up to
-//! [`FULL`] nodes that is everything upstream and downstream; the classes grow with the pairs of nodes that
-//! reach each other, so larger pictures light direct neighbours only.
+//! Each node has one rule, and elements carry classes that say for which nodes they light up. Up to [`FULL`]
+//! nodes that is everything upstream and downstream; the classes grow with the pairs of nodes that reach
+//! each other, so larger pictures light direct neighbours only. A node that reaches nearly everything, as
+//! in a long chain, has its class on what stays *dark* instead, which bounds the worst case by half.
 
 use std::collections::BTreeSet;
 
@@ -12,8 +13,11 @@ use super::View;
 pub(super) const FULL: usize = 150;
 
 pub(super) struct Hover {
+    /// For each node and each edge the classes it carries, by the node they are of.
     nodes: Vec<BTreeSet<usize>>,
     edges: Vec<BTreeSet<usize>>,
+    /// For each node whether its class marks what stays dark.
+    marks_dark: Vec<bool>,
 }
 
 impl Hover {
@@ -26,44 +30,66 @@ impl Hover {
             up[edge.to].push(edge.from);
             down[edge.from].push(edge.to);
         }
-        let mut hover = Hover { nodes: vec![BTreeSet::new(); count], edges: Vec::new() };
         let above: Vec<BTreeSet<usize>> = (0..count).map(|it| reach(it, &up, steps)).collect();
         let below: Vec<BTreeSet<usize>> = (0..count).map(|it| reach(it, &down, steps)).collect();
-        for (node, lit_by) in hover.nodes.iter_mut().enumerate() {
-            lit_by.extend(above[node].iter().chain(&below[node]));
-        }
-        for edge in &view.edges {
+        let nodes = (0..count).map(|it| &above[it] | &below[it]).collect();
+        let of_edge = |edge: &super::super::view::ViewEdge| match steps {
+            1 => BTreeSet::from([edge.from, edge.to]),
             // Resting above its source or below its target lights an edge.
-            let lit_by = if steps == 1 {
-                BTreeSet::from([edge.from, edge.to])
-            } else {
-                above[edge.from].union(&below[edge.to]).copied().collect()
-            };
-            hover.edges.push(lit_by);
-        }
+            _ => &above[edge.from] | &below[edge.to],
+        };
+        let edges = view.edges.iter().map(of_edge).collect();
+        let mut hover = Hover { nodes, edges, marks_dark: vec![false; count] };
+        hover.invert_the_many();
         hover
+    }
+
+    /// Lets a node's class mark the dark elements where these are fewer.
+    fn invert_the_many(&mut self) {
+        let total = self.nodes.len() + self.edges.len();
+        let mut lit = vec![0; self.nodes.len()];
+        for &node in self.nodes.iter().chain(&self.edges).flatten() {
+            lit[node] += 1;
+        }
+        self.marks_dark = lit.iter().map(|it| it * 2 > total).collect();
+        for classes in self.nodes.iter_mut().chain(&mut self.edges) {
+            let inverted = (0..lit.len()).filter(|it| self.marks_dark[*it] != classes.contains(it));
+            *classes = inverted.collect();
+        }
     }
 
     pub fn rules(&self, id: &str) -> String {
         if self.nodes.len() < 2 {
             return String::new();
         }
-        let mut out = format!("#{id}:has(.n:hover) .n{{opacity:.3}}#{id}:has(.n:hover) .e{{opacity:.2}}\n");
-        let rules: Vec<String> =
-            (0..self.nodes.len()).map(|it| format!("#{id}:has(.x{0}:hover) ._{0}", short(it))).collect();
-        out += &rules.join(",");
-        out += "{opacity:1;--b-wire:var(--b-brand)}\n";
-        out
+        let rule = |node: usize| {
+            let own = short(node);
+            let lit =
+                if self.marks_dark[node] { format!(":is(.n,.e):not(._{own})") } else { format!("._{own}") };
+            format!("#{id}:has(.x{own}:hover) {lit}")
+        };
+        let rules: Vec<String> = (0..self.nodes.len()).map(rule).collect();
+        format!(
+            "#{id}:has(.n:hover) .n{{opacity:.3}}#{id}:has(.n:hover) .e{{opacity:.2}}\n\
+             {}{{opacity:1;--b-wire:var(--b-brand)}}\n",
+            rules.join(",")
+        )
     }
 
-    /// The classes of a node: its own, and of those that light it. Begins with a space.
+    /// The classes of a node: its own, and those that say when it lights up. Begins with a space.
     pub fn of_node(&self, node: usize) -> String {
         format!(" x{}{}", short(node), classes(&self.nodes[node]))
     }
 
-    /// The classes of an edge. Begins with a space.
+    /// The classes of an edge; if not empty, begins with a space.
     pub fn of_edge(&self, edge: usize) -> String {
         classes(&self.edges[edge])
+    }
+
+    /// Whether an element that carries these classes lights up when the mouse rests on a node.
+    #[cfg(test)]
+    fn is_lit(&self, classes: &BTreeSet<usize>, node: usize) -> bool {
+        classes.contains(&node) != self.marks_dark[node]
     }
 }
 
@@ -98,7 +124,33 @@ fn short(mut number: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::view::{ViewEdge, ViewNode};
     use super::*;
+
+    fn view(nodes: usize, edges: &[(usize, usize)]) -> View {
+        let edges = edges.iter().map(|&(from, to)| ViewEdge { from, to, optional: false }).collect();
+        View { nodes: vec![ViewNode::default(); nodes], edges, ..View::default() }
+    }
+
+    #[test]
+    fn the_whole_path_lights_up_and_nothing_else() {
+        // 0 -> 1 -> 2 -> 3 and 1 -> 4.
+        let hover = Hover::of(&view(5, &[(0, 1), (1, 2), (2, 3), (1, 4)]));
+        let nodes =
+            |of: usize| -> Vec<usize> { (0..5).filter(|&it| hover.is_lit(&hover.nodes[it], of)).collect() };
+        let edges =
+            |of: usize| -> Vec<usize> { (0..4).filter(|&it| hover.is_lit(&hover.edges[it], of)).collect() };
+        assert_eq!((nodes(2), edges(2)), (vec![0, 1, 2, 3], vec![0, 1, 2]));
+        assert_eq!((nodes(4), edges(4)), (vec![0, 1, 4], vec![0, 3]));
+        assert_eq!((nodes(0), edges(0)), (vec![0, 1, 2, 3, 4], vec![0, 1, 2, 3]));
+    }
+
+    #[test]
+    fn a_long_chain_needs_no_classes_at_all() {
+        let chain: Vec<_> = (1..FULL).map(|it| (it - 1, it)).collect();
+        let hover = Hover::of(&view(FULL, &chain));
+        assert!(hover.nodes.iter().chain(&hover.edges).all(BTreeSet::is_empty));
+    }
 
     #[test]
     fn numbers_are_short_and_all_different() {
