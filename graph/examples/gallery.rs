@@ -125,7 +125,7 @@ fn done(text: &str) -> View {
     for (index, node) in view.nodes.iter_mut().enumerate() {
         let (state, value) = finished(index, &node.ty, node.line == 0);
         node.state = state;
-        node.value = value;
+        node.shape = value;
     }
     view
 }
@@ -154,7 +154,7 @@ fn running(text: &str) -> View {
             continue;
         }
         if index > count / 2 {
-            node.value.clear();
+            node.shape.clear();
             node.state = if index <= count / 2 + 2 { State::Running } else { State::Waiting };
         }
     }
@@ -173,7 +173,7 @@ fn states() -> View {
     set(&mut view, "signups_total", State::Idle);
     for node in &mut view.nodes {
         if matches!(node.state, State::Idle | State::Skipped | State::Running | State::Waiting) {
-            node.value.clear();
+            node.shape.clear();
         }
     }
     view

@@ -114,7 +114,9 @@ fn places(diagnostic: &Diagnostic, sources: &Sources, colour: bool) -> String {
         }
     }
     let mut ordered = labels;
-    ordered.sort_by_key(|(place, _)| (files.iter().position(|it| *it == place.0), place.1.start));
+    ordered.sort_by_key(|(place, label)| {
+        (files.iter().position(|it| *it == place.0), sources.line_column(label.span).line)
+    });
     let config = Config::default()
         .with_color(colour)
         .with_index_type(IndexType::Char)
@@ -142,7 +144,41 @@ fn places(diagnostic: &Diagnostic, sources: &Sources, colour: bool) -> String {
     // ariadne's own first line says less than ours.
     let drawn = String::from_utf8_lossy(&bytes);
     let drawn = drawn.split_once('\n').map_or("", |it| it.1);
-    drawn.lines().map(|it| format!("{}\n", it.trim_end())).collect()
+    drawn.lines().map(|it| format!("{}\n", join_colours(it.trim_end()))).collect()
+}
+
+/// ariadne colours each character by itself; a run of one colour needs one code, which is a tenth of the text.
+fn join_colours(line: &str) -> String {
+    let mut joined = String::with_capacity(line.len());
+    let (mut wanted, mut written) = (String::new(), String::new());
+    let mut rest = line;
+    while let Some(letter) = rest.chars().next() {
+        let code = rest.strip_prefix("\x1b[").and_then(|it| it.split_once('m'));
+        if let Some((code, after)) = code {
+            if code == "0" {
+                wanted.clear();
+            } else {
+                wanted = code.to_owned();
+            }
+            rest = after;
+            continue;
+        }
+        if wanted != written {
+            if !written.is_empty() {
+                joined.push_str("\x1b[0m");
+            }
+            if !wanted.is_empty() {
+                joined.push_str(&format!("\x1b[{wanted}m"));
+            }
+            written.clone_from(&wanted);
+        }
+        joined.push(letter);
+        rest = &rest[letter.len_utf8()..];
+    }
+    if !written.is_empty() {
+        joined.push_str("\x1b[0m");
+    }
+    joined
 }
 
 /// A span as ariadne may have it: in characters (its bytes go wrong in files other than the first), inside
@@ -241,7 +277,7 @@ mod tests {
     fn without_a_place() {
         let diagnostic =
             Diagnostic::error("unknown-target", "there is no node `spnd`").hint("did you mean `spend`?");
-        let text = render(&[diagnostic.clone()], &Sources::default(), false);
+        let text = render(std::slice::from_ref(&diagnostic), &Sources::default(), false);
         assert_eq!(text, "error[unknown-target]: there is no node `spnd`\nhint: did you mean `spend`?\n");
         let coloured = render(&[diagnostic], &Sources::default(), true);
         assert!(coloured.starts_with("\x1b[1;31merror[unknown-target]\x1b[0m: there"));
@@ -251,8 +287,14 @@ mod tests {
     fn plain_text_holds_no_escapes() {
         let sources = sources(&[("a.rs", "pub fn f() {}\n")]);
         let diagnostic = Diagnostic::warning("unused-input", "x").at(span(0, 0, 3), "here");
-        assert!(!render(&[diagnostic.clone()], &sources, false).contains('\x1b'));
+        assert!(!render(std::slice::from_ref(&diagnostic), &sources, false).contains('\x1b'));
         assert!(render(&[diagnostic], &sources, true).contains('\x1b'));
+    }
+
+    #[test]
+    fn a_run_of_one_colour_is_one_code() {
+        let line = "\x1b[31ma\x1b[0m\x1b[31mb\x1b[0m c\x1b[36md\x1b[0m";
+        assert_eq!(join_colours(line), "\x1b[31mab\x1b[0m c\x1b[36md\x1b[0m");
     }
 
     #[test]

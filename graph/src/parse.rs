@@ -57,21 +57,18 @@ pub fn parse_with(sources: &Sources, modules: &[Vec<String>], included: &Include
     let nothing = Vec::new();
     let module = |file: usize| modules.get(file).unwrap_or(&nothing);
     // Two passes, because what a macro's name means is known only when all files are cut.
-    let t0 = std::time::Instant::now();
     let cut = in_parallel(sources.files.len(), |file| Cut::new(file, &sources.files[file].text));
-    eprintln!("T cut {:?}", t0.elapsed());
     let redefined = cut.iter().flat_map(|it| it.redefined.iter().cloned()).collect();
     let known = Known::without(redefined);
     let read = in_parallel(cut.len(), |file| Read::new(&cut[file], module(file), &known));
 
-    eprintln!("T read {:?}", t0.elapsed());
     let mut diagnostics = Vec::new();
     let mut files = Vec::new();
     let mut facts = Vec::new();
     let mut parts = Vec::new();
     let mut includes = BTreeSet::new();
-    for ((file, read), cut) in read.into_iter().enumerate().zip(cut) {
-        diagnostics.extend(cut.problems);
+    for ((file, read), cut) in read.into_iter().enumerate().zip(&cut) {
+        diagnostics.extend(cut.problems.iter().cloned());
         diagnostics.extend(read.problems);
         files.push(FileSpec { module: module(file).clone(), functions: read.functions });
         let absolute = &sources.files[file].absolute;
@@ -88,7 +85,6 @@ pub fn parse_with(sources: &Sources, modules: &[Vec<String>], included: &Include
         }
     }
     let fingerprints = fingerprint::fingerprints(&facts, included);
-    eprintln!("T prints {:?}", t0.elapsed());
     for (file, fingerprints) in files.iter_mut().zip(fingerprints) {
         for function in &mut file.functions {
             if let Some(fingerprint) = fingerprints.get(&function.name_span.start) {
@@ -102,7 +98,7 @@ pub fn parse_with(sources: &Sources, modules: &[Vec<String>], included: &Include
 }
 
 /// `mod name;` of a file that is among the sources needs no guess about its contents.
-fn forget_known_files(files: &mut [fingerprint::FileFacts], sources: &Sources) {
+fn forget_known_files(files: &mut [fingerprint::FileFacts<'_>], sources: &Sources) {
     let known: BTreeSet<&str> = sources.files.iter().map(|it| it.absolute.as_str()).collect();
     for file in files {
         for fact in file.facts.facts.iter_mut().filter(|it| it.is_module) {
@@ -146,15 +142,15 @@ impl<'a> Cut<'a> {
 }
 
 /// What a file says, in the light of the others.
-struct Read {
+struct Read<'a> {
     functions: Vec<FnSpec>,
-    facts: Facts,
+    facts: Facts<'a>,
     type_part: type_key::Part,
     problems: Vec<Diagnostic>,
 }
 
-impl Read {
-    fn new(cut: &Cut<'_>, module: &[String], known: &Known) -> Read {
+impl<'a> Read<'a> {
+    fn new(cut: &Cut<'a>, module: &[String], known: &Known) -> Read<'a> {
         let lexed = &cut.lexed;
         let mut problems = Vec::new();
         let around = signature::Surroundings {
@@ -240,7 +236,7 @@ fn in_parallel<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T
         let mut started = 0;
         for _ in 0..threads {
             let thread = std::thread::Builder::new().name("parse".to_owned()).stack_size(STACK);
-            started += usize::from(thread.spawn_scoped(scope, &run).is_ok());
+            started += usize::from(thread.spawn_scoped(scope, run).is_ok());
         }
         // A system without room for threads still gets its answer.
         if started == 0 {

@@ -508,3 +508,29 @@ fn deep_recursion_fits_on_a_step_thread() {
     let (_, report) = run(&mut driver, &["recurse", "total"], &[("a", "500")]);
     assert_eq!(report.values.len(), 2);
 }
+
+#[test]
+fn why_tells_the_last_time_not_the_time_before() {
+    let mut driver = driver(TOTAL);
+    assert_eq!(driver.why("total"), "`total` has not been run yet.");
+    assert_eq!(driver.why("a"), "`a` is an input; no run has taken its value yet.");
+    assert_eq!(driver.why("gone"), "There is no node `gone`.");
+    run(&mut driver, &["report"], &[("a", "1")]);
+    assert_eq!(driver.why("total"), "`total` ran because there was no value for it yet.");
+    run(&mut driver, &["report"], &[("a", "2")]);
+    assert_eq!(driver.why("total"), "`total` ran because the input `a` changed.");
+    assert_eq!(driver.why("report"), "`report` ran because the value of `total` changed.");
+    run(&mut driver, &["report"], &[("a", "2")]);
+    assert_eq!(
+        driver.why("total"),
+        "`total` was reused: its code and the value of `a` are the same as when it ran."
+    );
+    run(&mut driver, &["report"], &[("a", "1")]);
+    assert_eq!(
+        driver.why("total"),
+        "`total` was reused: the input `a` changed, and its code and the value of `a` are the same as in an earlier run."
+    );
+    assert_eq!(driver.why("a"), "`a` was given: its value comes from an input or an override.");
+    commit(&mut driver, &[("total", "v2", &["a"]), ("report", "v1", &["total"])]);
+    assert!(driver.why("total").ends_with("Its code has changed since; it will run when it is next needed."));
+}

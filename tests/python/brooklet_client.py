@@ -14,7 +14,7 @@ import uuid
 from dataclasses import dataclass, field
 
 import psutil
-from jupyter_client import KernelManager
+from jupyter_client import BlockingKernelClient, KernelManager
 
 # Far beyond what anything takes: a test that waits this long has failed, not been slow.
 PATIENCE = 120
@@ -117,7 +117,9 @@ class Kernel:
         self.stray = []
 
     def connect(self):
-        client = self.manager.client()
+        # Not `manager.client()`: those share one identity, and each would take the other's replies.
+        client = BlockingKernelClient(connection_file=self.manager.connection_file)
+        client.load_connection_file()
         client.start_channels()
         client.wait_for_ready(timeout=PATIENCE)
         return client
@@ -140,11 +142,12 @@ class Kernel:
     def forget(self):
         """Back to no files and no inputs; values that were computed may stay reusable."""
         self.ok("%unwatch")
-        shown = self.ok("%input").text + "\n" + self.ok("%config").text
         for magic in ("input", "config"):
-            names = re.findall(r"^\s*(\w+)\s*[=│|:]", shown, re.MULTILINE)
+            # A table: a heading, then one name on each line.
+            lines = self.ok(f"%{magic}").text.splitlines()[1:]
+            names = [line.split()[0] for line in lines if line.strip() and "(missing)" not in line]
             if names:
-                self.execute(f"%{magic} " + " ".join(f"{it}=" for it in names))
+                self.ok(f"%{magic} " + " ".join(f"{it}=" for it in names))
 
     # Execution
 

@@ -58,7 +58,7 @@ def test_a_bare_name_and_a_tuple_show_values_with_no_compilation(notebook):
     hello(notebook)
     assert notebook.ok("spend_mean").result == "28.333333333333332"
     reply = notebook.ok("(spend_mean, spend_std_dev)")
-    assert "28.333333333333332" in reply.result and "17.224014243685083" in reply.result
+    assert "shape: (1, 2)" in reply.result and "28.333333" in reply.result and "17.224014" in reply.result
     assert not notebook.processes("cells"), "a bare name started evcxr"
 
 
@@ -281,7 +281,7 @@ def test_a_type_mismatch_names_both_ends(notebook):
     notebook.execute("%watch flow.rs")
     error = notebook.fails("%run revenue --input n=1", "edge-type-mismatch")
     assert "`f64`" in error.traceback and "`i64`" in error.traceback
-    assert "flow.rs:3" in error.traceback and "flow.rs:2" in error.traceback
+    assert "flow.rs:3" in error.traceback and " 2 │ pub fn orders" in error.traceback
 
 
 def test_unknown_targets_and_missing_inputs_are_listed_with_a_hint(notebook):

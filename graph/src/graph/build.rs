@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 use super::topology::Topology;
 use super::{Dependency, Graph, Node, NodeKind};
 use crate::diagnostic::{Diagnostic, sort};
-use crate::source::Sources;
+use crate::source::{Sources, Span};
 use crate::spec::{FileSpec, FnSpec, ParamSpec};
 
 /// Builds the graph of some files. With `allow_overrides` a node of a later file takes the place of one of an
@@ -150,10 +150,11 @@ fn assemble(functions: &Functions<'_>, faulty: &BTreeSet<&str>, sources: &Source
         );
     }
     let order = Topology::new(rank.len(), edges).order(&rank);
+    let lines = Lines::new(sources);
     let mut graph = Graph::default();
     for number in order {
         let node = match sound.get(number) {
-            Some(function) => transform(function, sources),
+            Some(function) => transform(function, sources, &lines),
             None => {
                 let (position, index) = inputs[number - sound.len()];
                 input(&sound[position].params[index])
@@ -181,7 +182,7 @@ fn without_dependents<'a>(functions: &Functions<'a>, faulty: &BTreeSet<&str>) ->
     functions.values().copied().filter(|it| !lost.contains(it.name.as_str())).collect()
 }
 
-fn transform(function: &FnSpec, sources: &Sources) -> Node {
+fn transform(function: &FnSpec, sources: &Sources, lines: &Lines) -> Node {
     let dependency = |(parameter, param): (usize, &ParamSpec)| Dependency {
         name: param.name.clone(),
         parameter,
@@ -194,7 +195,7 @@ fn transform(function: &FnSpec, sources: &Sources) -> Node {
         kind: NodeKind::Transform,
         ty: held_type(&function.output).to_owned(),
         file: sources.file(function.name_span.file).map(|it| it.path.clone()).unwrap_or_default(),
-        line: sources.line_column(function.name_span).line,
+        line: lines.line(function.name_span),
         doc: function.doc.clone(),
         tags: function.tags.clone(),
         dependencies: function.params.iter().enumerate().map(dependency).collect(),
@@ -202,6 +203,27 @@ fn transform(function: &FnSpec, sources: &Sources) -> Node {
         function: function.path.clone(),
         span: function.name_span,
         type_span: function.output_span,
+    }
+}
+
+/// Where each file's lines end; counting them anew for every function would cost more than all the rest.
+struct Lines {
+    ends: Vec<Vec<u32>>,
+}
+
+impl Lines {
+    fn new(sources: &Sources) -> Lines {
+        let ends = |text: &str| {
+            let bytes = text.bytes().enumerate();
+            bytes.filter(|it| it.1 == b'\n').map(|it| it.0 as u32).collect()
+        };
+        Lines { ends: sources.files.iter().map(|it| ends(&it.text)).collect() }
+    }
+
+    /// The line of a span's start, counted from 1.
+    fn line(&self, span: Span) -> u32 {
+        let ends = self.ends.get(span.file as usize);
+        ends.map_or(1, |it| it.partition_point(|end| *end < span.start) as u32 + 1)
     }
 }
 

@@ -7,14 +7,15 @@
 //! Guiding rule: a name that might lead to an item does lead there. The exceptions are listed where they are
 //! made, each with the reason why it cannot hide an edit.
 
-use std::collections::BTreeSet;
+mod reader;
 
-use blake3::Hasher;
+use std::collections::BTreeSet;
 
 use super::items::{Item, ItemKind};
 use super::lex::Kind;
-use super::tokens::{Lexed, Range, is_keyword, is_primitive, plain};
+use super::tokens::{Lexed, Range, is_keyword, plain};
 use super::{attributes, items};
+use reader::Reader;
 
 /// 32 bytes of blake3.
 pub(crate) type Digest = [u8; 32];
@@ -45,12 +46,12 @@ pub(crate) enum How {
 
 /// Whether a scope counts an item for all that stands in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Ambient {
+pub(crate) enum Ambient<'a> {
     No,
     Always,
     /// A `use` of this name: if it is a trait, every method call may mean it.
     IfTrait {
-        original: String,
+        original: &'a str,
         from_std: bool,
     },
 }
@@ -65,16 +66,17 @@ pub(crate) enum Include {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Fact {
-    pub names: Vec<(String, Role)>,
+pub(crate) struct Fact<'a> {
+    pub names: Vec<(&'a str, Role)>,
     pub is_trait: bool,
     /// A `mod name;`.
     pub is_module: bool,
-    pub mentions: BTreeSet<(String, How)>,
+    /// Sorted, each once.
+    pub mentions: Vec<(&'a str, How)>,
     pub digest: Digest,
     /// The scope that it stands in, by index into the file's facts; a scope's own is its parent.
     pub scope: Option<usize>,
-    pub ambient: Ambient,
+    pub ambient: Ambient<'a>,
     /// Counts for every node of all files: what it makes is not visible.
     pub global: bool,
     pub includes: Vec<Include>,
@@ -86,8 +88,8 @@ pub(crate) struct Fact {
 
 /// The facts of one file; the first one is the file's scope.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Facts {
-    pub facts: Vec<Fact>,
+pub(crate) struct Facts<'a> {
+    pub facts: Vec<Fact<'a>>,
 }
 
 /// Macros whose arguments are plain expressions or formats, evaluated in place. Names in the arguments of
@@ -214,7 +216,12 @@ fn in_use(lexed: &Lexed<'_>, index: usize) -> bool {
 }
 
 /// Gathers the facts of one file.
-pub(crate) fn gather(lexed: &Lexed<'_>, level: &items::Level, module: &[String], known: &Known) -> Facts {
+pub(crate) fn gather<'a>(
+    lexed: &Lexed<'a>,
+    level: &items::Level,
+    module: &[String],
+    known: &Known,
+) -> Facts<'a> {
     let mut gatherer = Gatherer { lexed, known, facts: Vec::new() };
     gatherer.level(&level.inner_attributes, &level.items, module, None, &[]);
     // What a file includes counts for every node of the file.
@@ -228,13 +235,13 @@ pub(crate) fn gather(lexed: &Lexed<'_>, level: &items::Level, module: &[String],
     Facts { facts: gatherer.facts }
 }
 
-struct Gatherer<'a> {
-    lexed: &'a Lexed<'a>,
-    known: &'a Known,
-    facts: Vec<Fact>,
+struct Gatherer<'a, 'b> {
+    lexed: &'b Lexed<'a>,
+    known: &'b Known,
+    facts: Vec<Fact<'a>>,
 }
 
-impl Gatherer<'_> {
+impl<'a> Gatherer<'a, '_> {
     fn level(
         &mut self,
         inner: &[Range],
@@ -268,8 +275,8 @@ impl Gatherer<'_> {
 
     fn item(&mut self, item: &Item, path: &[String], scope: usize, top: bool) {
         let lexed = self.lexed;
-        let name = item.name.map(|it| lexed.text(it).to_owned());
-        let named = |role| name.iter().map(|it| (plain(it).to_owned(), role)).collect::<Vec<_>>();
+        let name = item.name.map(|it| lexed.text(it));
+        let named = |role| name.iter().map(|it| (plain(it), role)).collect::<Vec<_>>();
         match item.kind {
             ItemKind::Use => return self.uses(item, path, scope),
             ItemKind::Mod => return self.module(item, path, scope),
@@ -294,11 +301,11 @@ impl Gatherer<'_> {
                 if item.kind == ItemKind::Impl {
                     let words = (item.head..open).filter_map(|it| lexed.ident(it));
                     let words: BTreeSet<&str> = words.filter(|it| !is_keyword(it)).map(plain).collect();
-                    names.extend(words.into_iter().map(|it| (it.to_owned(), Role::Header)));
+                    names.extend(words.into_iter().map(|it| (it, Role::Header)));
                 }
                 let mut read = item.range.start;
                 for member in &item.items {
-                    names.extend(member.name.map(|it| (plain(lexed.text(it)).to_owned(), Role::Member)));
+                    names.extend(member.name.map(|it| (plain(lexed.text(it)), Role::Member)));
                     reader.read(Range::new(read, member.range.start));
                     match member.kind {
                         ItemKind::Fn => reader.function(member, false),
@@ -313,10 +320,8 @@ impl Gatherer<'_> {
             }
             _ => reader.read(item.range),
         }
-        reader.global |= strange
-            || item.kind == ItemKind::MacroCall
-            || item.kind == ItemKind::Extern
-            || name.as_deref() == Some("_");
+        reader.global |=
+            strange || item.kind == ItemKind::MacroCall || item.kind == ItemKind::Extern || name == Some("_");
         let mut fact = reader.fact(names, Some(scope));
         fact.is_trait = item.kind == ItemKind::Trait;
         if item.kind == ItemKind::Fn {
@@ -333,10 +338,10 @@ impl Gatherer<'_> {
     }
 
     fn module(&mut self, item: &Item, path: &[String], scope: usize) {
-        let Some(name) = item.name.map(|it| self.lexed.text(it).to_owned()) else { return };
+        let Some(name) = item.name.map(|it| self.lexed.text(it)) else { return };
         if item.body.is_some() {
             let mut inner = path.to_vec();
-            inner.push(name);
+            inner.push(name.to_owned());
             let attributes: Vec<Range> = item.attributes.clone();
             self.level(&item.inner_attributes, &item.items, &inner, Some(scope), &attributes);
             return;
@@ -377,20 +382,20 @@ impl Gatherer<'_> {
             match &leaf.alias {
                 None => {}
                 Some(alias) => {
-                    names.push((plain(alias).to_owned(), Role::Use));
+                    names.push((plain(alias), Role::Use));
                     let from_std = leaf
                         .tokens
                         .iter()
                         .find_map(|it| self.lexed.ident(*it))
                         .is_some_and(|it| matches!(it, "std" | "core" | "alloc"));
-                    ambient = if alias == "_" {
+                    ambient = if *alias == "_" {
                         Ambient::Always
                     } else {
-                        Ambient::IfTrait { original: leaf.original.clone(), from_std }
+                        Ambient::IfTrait { original: leaf.original, from_std }
                     };
                 }
             }
-            reader.word(leaf.alias.as_deref().unwrap_or("*"));
+            reader.word(leaf.alias.unwrap_or("*"));
             let mut fact = reader.fact(names, Some(scope));
             fact.ambient = ambient;
             self.facts.push(fact);
@@ -398,15 +403,15 @@ impl Gatherer<'_> {
     }
 }
 
-struct Leaf {
+struct Leaf<'a> {
     /// The tokens of the path, prefix included.
     tokens: Vec<usize>,
-    original: String,
+    original: &'a str,
     /// `None` for a glob.
-    alias: Option<String>,
+    alias: Option<&'a str>,
 }
 
-fn use_leaves(lexed: &Lexed<'_>, range: Range, prefix: &[usize], leaves: &mut Vec<Leaf>) {
+fn use_leaves<'a>(lexed: &Lexed<'a>, range: Range, prefix: &[usize], leaves: &mut Vec<Leaf<'a>>) {
     let mut tokens = prefix.to_vec();
     let mut index = range.start;
     while index < range.end {
@@ -429,11 +434,7 @@ fn use_leaves(lexed: &Lexed<'_>, range: Range, prefix: &[usize], leaves: &mut Ve
     let words: Vec<&str> = tokens.iter().filter_map(|it| lexed.ident(*it)).collect();
     let original = words.iter().rev().find(|it| **it != "self").copied().unwrap_or_default();
     let alias = lexed.ident(index + 1).filter(|_| index < range.end).unwrap_or(original);
-    leaves.push(Leaf {
-        original: plain(original).to_owned(),
-        alias: (!glob).then(|| alias.to_owned()),
-        tokens,
-    });
+    leaves.push(Leaf { original: plain(original), alias: (!glob).then_some(alias), tokens });
 }
 
 /// Attributes of other crates may make any item out of this one, and derives may read its docs.
@@ -453,379 +454,6 @@ pub(crate) fn has_strange_attribute(lexed: &Lexed<'_>, item: &Item) -> bool {
             None => true,
         }
     })
-}
-
-/// A name that a parameter binds, as written, with the number that replaces it, if one does.
-type Param<'a> = (&'a str, Option<usize>);
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Code,
-    /// Inside the arguments of a macro that evaluates them in place.
-    KnownMacro,
-    /// Inside the arguments of a macro that could do anything with them.
-    UnknownMacro,
-}
-
-/// Feeds tokens into a hash and gathers what they mention.
-struct Reader<'a> {
-    lexed: &'a Lexed<'a>,
-    known: &'a Known,
-    hasher: Hasher,
-    mentions: BTreeSet<(String, How)>,
-    includes: Vec<Include>,
-    global: bool,
-    keep_docs: bool,
-}
-
-impl<'a> Reader<'a> {
-    fn new(lexed: &'a Lexed<'a>, known: &'a Known, keep_docs: bool) -> Reader<'a> {
-        Reader {
-            lexed,
-            known,
-            hasher: Hasher::new(),
-            mentions: BTreeSet::new(),
-            includes: Vec::new(),
-            global: false,
-            keep_docs,
-        }
-    }
-
-    fn fact(self, names: Vec<(String, Role)>, scope: Option<usize>) -> Fact {
-        Fact {
-            names,
-            is_trait: false,
-            is_module: false,
-            mentions: self.mentions,
-            digest: *self.hasher.finalize().as_bytes(),
-            scope,
-            ambient: Ambient::No,
-            global: self.global,
-            includes: self.includes,
-            node: None,
-            name_start: 0,
-        }
-    }
-
-    /// Every piece is written with its kind and length, so that no two sequences of pieces look the same.
-    fn piece(&mut self, kind: u8, bytes: &[u8]) {
-        let mut head = [kind, 0, 0, 0, 0];
-        head[1..].copy_from_slice(&(bytes.len() as u32).to_le_bytes());
-        self.hasher.update(&head);
-        self.hasher.update(bytes);
-    }
-
-    fn frame(&mut self, name: &[u8]) {
-        self.piece(b'F', name);
-    }
-
-    /// Where an item stands: the names in it are resolved from there.
-    fn path(&mut self, path: &[String]) {
-        self.piece(b'F', b"path");
-        for segment in path {
-            self.word(segment);
-        }
-    }
-
-    fn word(&mut self, word: &str) {
-        self.piece(b'i', word.as_bytes());
-    }
-
-    fn mention(&mut self, word: &str, how: How) {
-        let word = plain(word);
-        if !is_keyword(word) {
-            self.mentions.insert((word.to_owned(), how));
-        }
-    }
-
-    /// A function: as a node its name is left out and its parameters are numbered.
-    fn function(&mut self, item: &Item, as_node: bool) {
-        let lexed = self.lexed;
-        let (open, close) = item.body.unwrap_or((item.range.end, item.range.end.saturating_sub(1)));
-        let head_end = open.min(item.range.end);
-        let group = (item.head..head_end).find(|it| {
-            let behind_generics = self.balanced(item.head, *it);
-            behind_generics && lexed.kind(*it) == Some(Kind::Open(b'('))
-        });
-        let pieces = group.and_then(|it| lexed.group(it, b'(').map(|end| Range::new(it + 1, end)));
-        let params_end = pieces.map(|it| it.end);
-        let pieces = pieces.map_or_else(Vec::new, |it| lexed.split_at_commas(it));
-        let body = Range::new(open.min(item.range.end), item.range.end);
-        let holds_items = holds_items(lexed, Range::new(open + 1, close));
-        // Names bound by the parameters, and the token at which each is bound.
-        let mut bound: Vec<(&str, usize)> = Vec::new();
-        for piece in &pieces {
-            let colon = (piece.start..piece.end).find(|it| is_colon(lexed, *it)).unwrap_or(piece.end);
-            let words =
-                (piece.start..colon).filter(|it| lexed.ident(*it).is_some_and(|word| !is_keyword(word)));
-            bound.extend(words.map(|it| (lexed.text(it), it)));
-        }
-        let number = |(position, (name, _)): (usize, &(&'a str, usize))| {
-            let safe = as_node && !holds_items && !is_primitive(name) && self.can_be_numbered(name, body);
-            (*name, safe.then_some(position))
-        };
-        let mut params: Vec<(&str, Option<usize>)> = bound.iter().enumerate().map(number).collect();
-        let mut index = item.range.start;
-        while index < head_end {
-            if let Some(end) = self.doc_attribute(index).filter(|_| !self.keep_docs) {
-                index = end;
-                continue;
-            }
-            let binding = bound.iter().position(|it| it.1 == index).and_then(|it| params[it].1);
-            if let Some(number) = binding {
-                self.piece(b'p', &(number as u32).to_le_bytes());
-            } else if as_node && Some(index) == item.name {
-                self.piece(b'n', b"");
-            } else if Some(index) == item.name || bound.iter().any(|it| it.1 == index) {
-                self.word(lexed.text(index));
-            } else if !self.is_trailing_comma(index)
-                && !(lexed.is_punct(index, b',') && Some(index + 1) == params_end)
-            {
-                self.token(index, &[], Place::Code);
-            }
-            index += 1;
-        }
-        if holds_items {
-            // Parameters are not in scope inside nested items, so their names may mean anything.
-            params.clear();
-            let words = |word: &str| (open..close).any(|it| lexed.is(it, word));
-            // An impl counts wherever it stands.
-            self.global |= words("impl") || words("macro_export");
-        }
-        self.read_with(body, &params);
-    }
-
-    /// Whether no `<` is open between two tokens.
-    fn balanced(&self, start: usize, end: usize) -> bool {
-        let mut angles = 0i32;
-        for index in start..end {
-            match self.lexed.kind(index) {
-                Some(Kind::Punct(b'<')) => angles += 1,
-                Some(Kind::Punct(b'>')) if !self.lexed.is_arrow(index) => angles -= 1,
-                _ => {}
-            }
-        }
-        angles == 0
-    }
-
-    /// The index behind a doc comment or `#[doc ..]` that begins here.
-    fn doc_attribute(&self, index: usize) -> Option<usize> {
-        match self.lexed.kind(index)? {
-            Kind::DocOuter | Kind::DocInner => Some(index + 1),
-            Kind::Punct(b'#') => {
-                let open = if self.lexed.is_punct(index + 1, b'!') { index + 2 } else { index + 1 };
-                let close = self.lexed.group(open, b'[')?;
-                self.lexed.is(open + 1, "doc").then_some(close + 1)
-            }
-            _ => None,
-        }
-    }
-
-    /// A parameter may be numbered if every place of its name in the body surely is the variable, or surely is
-    /// not. Where that is unclear the name itself counts, and renaming costs one rerun.
-    fn can_be_numbered(&self, name: &str, body: Range) -> bool {
-        let lexed = self.lexed;
-        let body_open = body.start;
-        let mut index = body.start;
-        let mut unknown_until = 0;
-        while index < body.end {
-            if let Some((end, false)) = self.macro_arguments(index) {
-                unknown_until = unknown_until.max(end);
-            }
-            match lexed.kind(index) {
-                Some(Kind::Ident) if plain(lexed.text(index)) == plain(name) => {
-                    let previous = index.checked_sub(1).and_then(|it| lexed.kind(it));
-                    let next = lexed.kind(index + 1);
-                    let begins = matches!(previous, Some(Kind::Open(b'{') | Kind::Punct(b',')));
-                    let ends = matches!(next, Some(Kind::Close(b'}') | Kind::Punct(b',')));
-                    // `S { name }`, but not the body `{ name }` itself.
-                    let shorthand = begins && ends && self.in_braces(index, body_open);
-                    if shorthand || is_colon(lexed, index + 1) || index < unknown_until {
-                        return false;
-                    }
-                }
-                Some(Kind::Text) if captures(lexed.text(index)).any(|it| it == plain(name)) => return false,
-                _ => {}
-            }
-            index += 1;
-        }
-        true
-    }
-
-    /// Whether the innermost bracket around a token is a brace other than the body's own with nothing else
-    /// in it that a struct could hold.
-    fn in_braces(&self, index: usize, body_open: usize) -> bool {
-        let mut at = index;
-        while at > body_open {
-            at -= 1;
-            match self.lexed.kind(at) {
-                Some(Kind::Close(_)) => at = self.lexed.tokens[at].pair as usize,
-                Some(Kind::Open(b'{')) => return at != body_open,
-                Some(Kind::Open(_)) => return false,
-                _ => {}
-            }
-        }
-        false
-    }
-
-    /// If a macro is named here: the index behind its arguments, and whether it is a known one.
-    fn macro_arguments(&self, index: usize) -> Option<(usize, bool)> {
-        let name = self.lexed.ident(index)?;
-        if !self.lexed.is_punct(index + 1, b'!') || self.lexed.is_joint(index + 1, b'!', b'=') {
-            return None;
-        }
-        let open = if self.lexed.ident(index + 2).is_some() { index + 3 } else { index + 2 };
-        match self.lexed.kind(open) {
-            Some(Kind::Open(_)) => {
-                Some((self.lexed.tokens[open].pair as usize + 1, self.known.macro_is_known(name)))
-            }
-            _ => None,
-        }
-    }
-
-    fn read(&mut self, range: Range) {
-        self.read_with(range, &[]);
-    }
-
-    fn read_with(&mut self, range: Range, params: &[Param<'_>]) {
-        let mut index = range.start;
-        let mut unknown_until = 0;
-        let mut known_until = 0;
-        while index < range.end {
-            match self.macro_arguments(index) {
-                Some((end, true)) => known_until = known_until.max(end),
-                Some((end, false)) => unknown_until = unknown_until.max(end),
-                None => {}
-            }
-            let place = if index < unknown_until {
-                Place::UnknownMacro
-            } else if index < known_until {
-                Place::KnownMacro
-            } else {
-                Place::Code
-            };
-            let keeps = self.keep_docs || place == Place::UnknownMacro;
-            if let Some(end) = self.doc_attribute(index).filter(|_| !keeps) {
-                index = end;
-                continue;
-            }
-            if place != Place::Code || !self.is_trailing_comma(index) {
-                self.token(index, params, place);
-            }
-            index += 1;
-        }
-    }
-
-    /// A comma before a closing bracket, where it means nothing: rustfmt adds and removes it.
-    fn is_trailing_comma(&self, index: usize) -> bool {
-        if !self.lexed.is_punct(index, b',') {
-            return false;
-        }
-        match self.lexed.kind(index + 1) {
-            Some(Kind::Close(b']' | b'}')) => true,
-            Some(Kind::Close(b')')) => {
-                let open = self.lexed.tokens[index + 1].pair as usize;
-                // `f(a,)` is a call; `(a,)` is a tuple of one.
-                let called = open >= 1 && self.lexed.ident(open - 1).is_some_and(|it| !is_keyword(it));
-                called || self.lexed.split_at_commas(Range::new(open + 1, index)).len() > 1
-            }
-            _ => false,
-        }
-    }
-
-    fn token(&mut self, index: usize, params: &[Param<'_>], place: Place) {
-        let lexed = self.lexed;
-        let Some(token) = lexed.tokens.get(index).copied() else { return };
-        let text = lexed.text(index);
-        match token.kind {
-            Kind::Ident => self.ident(index, text, params, place),
-            Kind::Lifetime => self.piece(b'l', text.as_bytes()),
-            Kind::Text => {
-                self.piece(b's', text.as_bytes());
-                for name in captures(text) {
-                    let parameter = params.iter().any(|it| plain(it.0) == name);
-                    let how = if parameter && place == Place::KnownMacro { How::Parameter } else { How::Any };
-                    self.mention(name, how);
-                }
-            }
-            Kind::Literal => self.piece(b's', text.as_bytes()),
-            Kind::Punct(byte) => {
-                let next = match lexed.kind(index + 1) {
-                    Some(Kind::Punct(next)) if token.joint => next,
-                    _ => 0,
-                };
-                // Only where two characters make one operator does the gap between them mean anything.
-                let joined = matches!(
-                    (byte, next),
-                    (b'=' | b'!' | b'<' | b'>' | b'+' | b'-' | b'*' | b'/' | b'%' | b'^' | b'&' | b'|', b'=')
-                        | (b'=' | b'-', b'>')
-                        | (b'&', b'&')
-                        | (b'|', b'|')
-                        | (b'<', b'<' | b'-')
-                        | (b'>', b'>')
-                        | (b'.', b'.')
-                        | (b':', b':')
-                );
-                self.piece(if joined { b'j' } else { b'c' }, &[byte]);
-            }
-            Kind::Open(byte) | Kind::Close(byte) => self.piece(b'b', &[byte]),
-            Kind::DocOuter | Kind::DocInner => self.piece(b'd', text.as_bytes()),
-        }
-    }
-
-    fn ident(&mut self, index: usize, text: &str, params: &[Param<'_>], place: Place) {
-        let lexed = self.lexed;
-        let behind = |first, second| index >= 2 && lexed.is_joint(index - 2, first, second);
-        let member = index >= 1 && lexed.is_punct(index - 1, b'.') && !behind(b'.', b'.');
-        let in_path = behind(b':', b':') || lexed.is_joint(index + 1, b':', b':');
-        let is_macro = self.macro_arguments(index).is_some();
-        if is_macro {
-            self.positional(index, text);
-            self.included(index, text);
-        }
-        let unknown = place == Place::UnknownMacro;
-        let param = params.iter().find(|it| plain(it.0) == plain(text));
-        match param {
-            Some((_, number)) if !member && !in_path && !is_macro => {
-                match number {
-                    Some(number) if !unknown => self.piece(b'p', &(*number as u32).to_le_bytes()),
-                    _ => self.word(text),
-                }
-                self.mention(text, if unknown { How::Any } else { How::Parameter });
-            }
-            _ => {
-                self.word(text);
-                // A name before a single `:` is a field or a new variable: no item stands there.
-                if unknown || !is_colon(lexed, index + 1) {
-                    self.mention(text, if member { How::Member } else { How::Any });
-                }
-            }
-        }
-    }
-
-    /// `line!()` and its kin give another value when the code moves.
-    fn positional(&mut self, index: usize, name: &str) {
-        if matches!(name, "line" | "column" | "file" | "module_path") {
-            let start = self.lexed.tokens[index].start as usize;
-            let before = self.lexed.text.get(..start).unwrap_or_default();
-            let line = before.bytes().filter(|it| *it == b'\n').count() as u32;
-            let column = start - before.rfind('\n').map_or(0, |it| it + 1);
-            self.piece(b'@', &line.to_le_bytes());
-            self.piece(b'@', &(column as u32).to_le_bytes());
-        }
-    }
-
-    fn included(&mut self, index: usize, name: &str) {
-        if !matches!(name, "include" | "include_str" | "include_bytes") {
-            return;
-        }
-        let literal = string_value(self.lexed.text(index + 3));
-        let alone = matches!(self.lexed.kind(index + 4), Some(Kind::Close(_)) | Some(Kind::Punct(b',')));
-        self.includes.push(match literal.filter(|_| alone) {
-            Some(path) => Include::Paths(vec![path]),
-            None => Include::Unknown,
-        });
-    }
 }
 
 /// A single `:`.

@@ -9,7 +9,7 @@
 //! Guiding rule: too much costs a rerun, too little is a lie. What no syntax can see (clocks, `env!`, statics
 //! with state) is listed in the limits.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::facts::{Ambient, Digest, Facts, How, Include, Role};
 use super::lex::lex;
@@ -20,14 +20,14 @@ use super::{Included, lex::Kind};
 const DOMAIN: &[u8] = b"brooklet code fingerprint 1";
 
 /// One file's part in the fingerprints.
-pub(crate) struct FileFacts {
-    pub facts: Facts,
+pub(crate) struct FileFacts<'a> {
+    pub facts: Facts<'a>,
     /// The directory that included paths are relative to.
     pub directory: String,
 }
 
 /// The fingerprints of each file's nodes, by the place of the function's name.
-pub(crate) fn fingerprints(files: &[FileFacts], included: &Included) -> Vec<BTreeMap<u32, String>> {
+pub(crate) fn fingerprints(files: &[FileFacts<'_>], included: &Included) -> Vec<BTreeMap<u32, String>> {
     let linked = Linked::new(files, included);
     let mut answer: Vec<BTreeMap<u32, String>> = files.iter().map(|_| BTreeMap::new()).collect();
     let mut seen = vec![u32::MAX; linked.digests.len()];
@@ -77,15 +77,18 @@ struct Named {
     has_trait: bool,
 }
 
+/// Only asked by name, never gone through, so its order does not matter.
+type Names<'a> = HashMap<&'a str, Named>;
+
 impl Linked {
-    fn new(files: &[FileFacts], included: &Included) -> Linked {
+    fn new(files: &[FileFacts<'_>], included: &Included) -> Linked {
         let mut offsets = Vec::new();
         let mut total = 0;
         for file in files {
             offsets.push(total);
             total += file.facts.facts.len();
         }
-        let mut names: BTreeMap<&str, Named> = BTreeMap::new();
+        let mut names = Names::new();
         let all = || {
             files
                 .iter()
@@ -116,7 +119,7 @@ impl Linked {
                 (current, file_start) = (file, index);
             }
             position = if index == file_start { 0 } else { position + 1 };
-            let mut targets: BTreeSet<u32> = BTreeSet::new();
+            let mut targets: Vec<u32> = Vec::new();
             for (name, how) in &fact.mentions {
                 reach(&names, name, *how, &mut targets);
             }
@@ -126,12 +129,14 @@ impl Linked {
                 reach(&names, word, How::Any, &mut targets);
             }
             if let Some(scope) = fact.scope {
-                targets.insert((file_start + scope) as u32);
+                targets.push((file_start + scope) as u32);
                 if counts_for_scope(&names, &fact.ambient) {
                     linked.edges[file_start + scope].push(index as u32);
                 }
             }
             // Edges of an ambient `use` may have been added to its scope already.
+            targets.sort_unstable();
+            targets.dedup();
             linked.edges[index].extend(targets);
             linked.digests.push(digest);
             if fact.global {
@@ -172,7 +177,7 @@ impl Linked {
 }
 
 /// What a mention of a name leads to.
-fn reach(names: &BTreeMap<&str, Named>, name: &str, how: How, targets: &mut BTreeSet<u32>) {
+fn reach(names: &Names<'_>, name: &str, how: How, targets: &mut Vec<u32>) {
     let Some(named) = names.get(name) else { return };
     for (index, role) in &named.entries {
         let leads = match (role, how) {
@@ -187,7 +192,7 @@ fn reach(names: &BTreeMap<&str, Named>, name: &str, how: How, targets: &mut BTre
             (Role::Function | Role::Item | Role::Use, _) => true,
         };
         if leads {
-            targets.insert(*index);
+            targets.push(*index);
         }
     }
 }
@@ -224,16 +229,16 @@ const STD_TYPES: [&str; 26] = [
 
 /// Whether an import changes the meaning of code that does not name it: a glob, or a trait, which any method
 /// call may mean.
-fn counts_for_scope(names: &BTreeMap<&str, Named>, ambient: &Ambient) -> bool {
+fn counts_for_scope(names: &Names<'_>, ambient: &Ambient) -> bool {
     match ambient {
         Ambient::No => false,
         Ambient::Always => true,
-        Ambient::IfTrait { original, from_std } => match names.get(original.as_str()) {
+        Ambient::IfTrait { original, from_std } => match names.get(original) {
             Some(named) if named.has_trait => true,
             Some(named) if named.has_item || named.has_function => false,
             _ => {
                 let upper = original.starts_with(char::is_uppercase);
-                upper && !(*from_std && STD_TYPES.contains(&original.as_str()))
+                upper && !(*from_std && STD_TYPES.contains(original))
             }
         },
     }

@@ -260,7 +260,6 @@ fn qualifiers(lexed: &Lexed<'_>, head: usize) -> Option<usize> {
 }
 
 /// The item's body braces and the index behind the item.
-#[expect(clippy::type_complexity, reason = "a pair of an optional pair, used once")]
 fn extent(
     lexed: &Lexed<'_>,
     head: usize,

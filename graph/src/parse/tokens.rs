@@ -23,18 +23,18 @@ impl Range {
     }
 }
 
-impl Lexed<'_> {
+impl<'a> Lexed<'a> {
     pub fn kind(&self, index: usize) -> Option<Kind> {
         self.tokens.get(index).map(|it| it.kind)
     }
 
-    pub fn text(&self, index: usize) -> &str {
+    pub fn text(&self, index: usize) -> &'a str {
         let token = self.tokens.get(index);
         token.and_then(|it| self.text.get(it.start as usize..it.end as usize)).unwrap_or_default()
     }
 
     /// The identifier at an index.
-    pub fn ident(&self, index: usize) -> Option<&str> {
+    pub fn ident(&self, index: usize) -> Option<&'a str> {
         (self.kind(index)? == Kind::Ident).then(|| self.text(index))
     }
 
@@ -140,7 +140,8 @@ impl Lexed<'_> {
                 (Some(_), Kind::Punct(b'-')) => self.is_joint(index, b'-', b'>'),
                 (Some(Kind::Punct(b'>')), _) => word(kind) || self.is_arrow(index - 1),
                 (Some(Kind::Punct(b':')), _) => {
-                    !self.is_punct(index, b':') && !(index >= 2 && self.is_joint(index - 2, b':', b':'))
+                    let in_path = index >= 2 && self.is_joint(index - 2, b':', b':');
+                    !self.is_punct(index, b':') && !in_path
                 }
                 (Some(Kind::Lifetime), Kind::Open(_)) => true,
                 (Some(Kind::Ident), Kind::Punct(b'&')) => true,

@@ -37,7 +37,7 @@ pub(crate) fn part(lexed: &Lexed<'_>, level: &Level, module: &[String], known: &
     for segment in module {
         hasher.bytes(b'm', segment.as_bytes());
     }
-    hasher.level(&level.inner_attributes, &level.items, Range::new(0, lexed.tokens.len()));
+    hasher.level(&level.items, Range::new(0, lexed.tokens.len()));
     Part {
         digest: hasher.hasher.finalize(),
         futures: hasher.futures.finalize(),
@@ -109,7 +109,7 @@ impl Typed<'_> {
     }
 
     /// Items with whatever stands between them.
-    fn level(&mut self, _inner: &[Range], items: &[Item], range: Range) {
+    fn level(&mut self, items: &[Item], range: Range) {
         let mut read = range.start;
         for item in items {
             self.tokens(Range::new(read, item.range.start), false);
@@ -152,7 +152,7 @@ impl Typed<'_> {
             }
             ItemKind::Mod | ItemKind::Impl | ItemKind::Trait if !strange => {
                 self.tokens(Range::new(item.range.start, open + 1), false);
-                self.level(&item.inner_attributes, &item.items, Range::new(open + 1, close));
+                self.level(&item.items, Range::new(open + 1, close));
                 self.tokens(Range::new(close, item.range.end), false);
             }
             ItemKind::MacroRules | ItemKind::MacroCall => self.tokens(item.range, true),

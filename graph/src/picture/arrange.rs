@@ -16,7 +16,7 @@ use super::order;
 use super::rank::Mesh;
 use super::relax::{self, Needs};
 use super::route::{self, Frame, Route};
-use super::view::{Orientation, Shape, View, ViewNode};
+use super::view::{Kind, Orientation, View, ViewNode};
 
 /// Space around the whole picture.
 const MARGIN: f64 = 8.0;
@@ -91,7 +91,7 @@ fn key(view: &View) -> String {
     let mut key = format!("{:?} {}", view.orientation, view.schema);
     for node in &view.nodes {
         let _ =
-            write!(key, "\n{} {} {} {:?} {}", node.name, node.ty, node.file, node.shape, node.columns.len());
+            write!(key, "\n{} {} {} {:?} {}", node.name, node.ty, node.file, node.kind, node.columns.len());
     }
     for edge in &view.edges {
         let _ = write!(key, "\n{} {} {}", edge.from, edge.to, edge.optional);
@@ -99,17 +99,25 @@ fn key(view: &View) -> String {
     key
 }
 
+fn is_number(ty: &str) -> bool {
+    ty == "bool"
+        || (ty.starts_with(['i', 'u', 'f']) && ty[1..].chars().all(|it| it.is_ascii_digit()))
+        || ty.ends_with("size")
+}
+
 /// The size a box wants: room for its name, its type, and what a run adds.
 fn size(node: &ViewNode, schema: bool) -> (f64, f64) {
     let name = width(&node.name, Font::Name);
     let ty = width(&node.ty, Font::Meta);
     let value = width("1 000 × f64", Font::Meta);
-    let time = width(" 999 ms", Font::Meta);
-    let (wide, high) = match node.shape {
-        Shape::Input => (28.0 + name + 10.0 + ty.clamp(value, 120.0) + 14.0, 32.0),
-        Shape::Transform | Shape::File => (32.0 + name.max(ty.clamp(value, 160.0) + time) + 14.0, 48.0),
+    let time = 8.0 + width("999 ms", Font::Meta);
+    let (wide, high) = match node.kind {
+        // A number is short; anything else an input can be may be a column or a path.
+        Kind::Input if is_number(&node.ty) => (26.0 + name + 10.0 + 48.0 + 12.0, 32.0),
+        Kind::Input => (26.0 + name + 10.0 + ty.clamp(value, 120.0) + 12.0, 32.0),
+        Kind::Transform | Kind::File => (28.0 + name.max(ty.clamp(value, 160.0) + time) + 10.0, 48.0),
     };
-    let mut wide: f64 = wide.clamp(128.0, 256.0);
+    let mut wide: f64 = wide.clamp(120.0, 256.0);
     let mut high: f64 = high;
     if schema && !node.columns.is_empty() {
         let shown = node.columns.len().min(super::svg::COLUMNS);
@@ -120,7 +128,7 @@ fn size(node: &ViewNode, schema: bool) -> (f64, f64) {
             node.columns[..shown].iter().map(|it| width(&it.name, Font::Meta) + width(&it.ty, Font::Meta));
         wide = wide.max(widest.fold(0.0, f64::max) + 40.0).min(288.0);
     }
-    ((wide / 16.0).ceil() * 16.0, high)
+    ((wide / 8.0).ceil() * 8.0, high)
 }
 
 fn arrange(view: &View) -> Arrangement {
@@ -261,7 +269,7 @@ impl Plan<'_> {
         for file in 0..files.len() {
             let own = boxes.iter().zip(&owner).filter(|it| *it.1 == Owner::File(file)).map(|it| *it.0);
             let own: Vec<Rect> = own.collect();
-            let is_box = self.view.nodes.iter().any(|it| it.shape == Shape::File && it.file == files[file]);
+            let is_box = self.view.nodes.iter().any(|it| it.kind == Kind::File && it.file == files[file]);
             if own.is_empty() || is_box {
                 continue;
             }

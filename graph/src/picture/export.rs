@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use super::view::{Orientation, Shape, State, View, ViewNode};
+use super::view::{Kind, Orientation, State, View, ViewNode};
 
 /// The view in Graphviz' language.
 pub fn dot(view: &View) -> String {
@@ -42,16 +42,16 @@ pub fn dot(view: &View) -> String {
 
 fn dot_node(node: &ViewNode) -> String {
     let mut text = node.name.clone();
-    for part in [&node.ty, &node.value] {
+    for part in [&node.ty, &node.shape] {
         if !part.is_empty() {
             text += &format!("\n{part}");
         }
     }
     let mut attributes = format!("label={}", dot_text(&text));
-    if node.shape == Shape::Input {
+    if node.kind == Kind::Input {
         attributes += ", style=\"rounded,filled,dashed\"";
     }
-    if node.shape == Shape::File {
+    if node.kind == Kind::File {
         attributes += ", shape=folder, style=filled";
     }
     if let Some(color) = color(&node.state) {
@@ -80,15 +80,15 @@ pub fn mermaid(view: &View) -> String {
         for &index in &nodes.1 {
             let node = &view.nodes[index];
             let mut text = mermaid_text(&node.name);
-            for part in [&node.ty, &node.value] {
+            for part in [&node.ty, &node.shape] {
                 if !part.is_empty() {
                     text += &format!("<br/>{}", mermaid_text(part));
                 }
             }
-            let (open, close) = match node.shape {
-                Shape::Transform => ("(", ")"),
-                Shape::Input => ("([", "])"),
-                Shape::File => ("[[", "]]"),
+            let (open, close) = match node.kind {
+                Kind::Transform => ("(", ")"),
+                Kind::Input => ("([", "])"),
+                Kind::File => ("[[", "]]"),
             };
             let _ = writeln!(out, "{indent}n{index}{open}\"{text}\"{close}");
         }
@@ -105,7 +105,7 @@ pub fn mermaid(view: &View) -> String {
         if let Some(color) = color(&node.state) {
             style.push(format!("stroke:{color}"));
         }
-        if node.shape == Shape::Input {
+        if node.kind == Kind::Input {
             style.push("stroke-dasharray:4 3".to_owned());
         }
         if node.is_target {
@@ -141,7 +141,7 @@ fn clusters(view: &View) -> Vec<(&str, Vec<usize>)> {
     let mut clusters: Vec<(&str, Vec<usize>)> = Vec::new();
     for (index, node) in view.nodes.iter().enumerate() {
         // One file needs no frame around everything, and a collapsed file is its own.
-        let is_framed = view.files().len() > 1 && node.shape != Shape::File;
+        let is_framed = view.files().len() > 1 && node.kind != Kind::File;
         let file = if is_framed { node.file.as_str() } else { "" };
         match clusters.iter_mut().find(|it| it.0 == file) {
             Some(cluster) => cluster.1.push(index),

@@ -4,7 +4,7 @@ use serde_json::{Value, json as object};
 
 use crate::graph::{Graph, Node};
 
-use super::view::{Shape, View};
+use super::view::{Kind, View};
 
 /// All nodes of the graph, sorted by name. `required` and `optional` are direct dependencies, in the order of
 /// the parameters.
@@ -14,9 +14,9 @@ pub fn json(graph: &Graph) -> Value {
 
 /// As [`json`], only the nodes that a view shows; those inside a collapsed file among them.
 pub fn json_of(graph: &Graph, view: &View) -> Value {
-    let names = view.nodes.iter().flat_map(|it| match it.shape {
-        Shape::File => it.members.iter().map(|it| it.name.as_str()).collect(),
-        Shape::Transform | Shape::Input => vec![it.name.as_str()],
+    let names = view.nodes.iter().flat_map(|it| match it.kind {
+        Kind::File => it.members.iter().map(|it| it.name.as_str()).collect(),
+        Kind::Transform | Kind::Input => vec![it.name.as_str()],
     });
     list(names.filter_map(|it| graph.nodes.get(it)).collect())
 }

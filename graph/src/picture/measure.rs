@@ -5,9 +5,9 @@
 //! box is never too narrow, and in most fonts a little air is left. Code fonts are all about 0.602 em wide.
 
 /// Font size of names, in px.
-pub(super) const NAME: f64 = 13.0;
+pub(super) const NAME: f64 = 12.0;
 /// Font size of types, shapes and times, in px.
-pub(super) const META: f64 = 11.0;
+pub(super) const META: f64 = 10.5;
 
 const MONO: f64 = 0.602;
 /// Ideographs, kana, Hangul and emoji fill one em in every font.

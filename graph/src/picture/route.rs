@@ -69,9 +69,9 @@ impl Frame {
                 turning += usize::from(far > 1.0);
             }
         }
-        let base = if self.is_across { 48.0 } else { 40.0 };
+        let base = 40.0;
         let many = (turning.saturating_sub(4) as f64 / 3.0).floor().min(4.0) * 8.0;
-        let far = (farthest / 112.0).floor().min(5.0) * 8.0;
+        let far = (farthest / 128.0).floor().min(4.0) * 8.0;
         base + many.max(far)
     }
 

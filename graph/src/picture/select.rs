@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::graph::{Graph, NodeKind};
 
-use super::view::{Member, Selection, Shape, View, ViewEdge, ViewNode};
+use super::view::{Kind, Member, Selection, View, ViewEdge, ViewNode};
 
 /// Builds the view: picks the nodes, hides inputs, collapses files.
 pub(super) fn view(graph: &Graph, selection: &Selection) -> View {
@@ -29,7 +29,7 @@ pub(super) fn view(graph: &Graph, selection: &Selection) -> View {
             let at = *boxes.entry(&node.file).or_insert_with(|| {
                 view.nodes.push(ViewNode {
                     name: file_name(&node.file).to_owned(),
-                    shape: Shape::File,
+                    kind: Kind::File,
                     file: node.file.clone(),
                     ..ViewNode::default()
                 });
@@ -46,7 +46,7 @@ pub(super) fn view(graph: &Graph, selection: &Selection) -> View {
             view.nodes.push(ViewNode {
                 name: node.name.clone(),
                 ty: node.ty.clone(),
-                shape: node.kind.into(),
+                kind: node.kind.into(),
                 file: node.file.clone(),
                 line: node.line,
                 doc: node.doc.clone(),

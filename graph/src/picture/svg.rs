@@ -18,6 +18,8 @@ use super::view::{State, View};
 use super::words;
 use crate::html::escape;
 
+/// A picture too wide for the page shrinks to this part of its size, and beyond that is scrolled.
+const LEAST: f64 = 0.66;
 /// So many columns of a frame are listed in its box.
 pub(super) const COLUMNS: usize = 10;
 
@@ -83,7 +85,7 @@ impl Picture<'_> {
              <title id=\"{id}-t\">{title}</title><desc id=\"{id}-d\">{desc}</desc>\n",
             w = num(width),
             h = num(height),
-            least = num((width * 0.7).floor()),
+            least = num((width * LEAST).floor()),
             title = escape(&words::title(self.view)),
             desc = escape(&words::description(self.view)),
         );
@@ -147,9 +149,10 @@ impl Picture<'_> {
             // A dashed line would break its own head, so the head is then a path apart.
             let Route { line, head, tip, alone } = route;
             if edge.optional || class.contains(" flow") {
+                let hot = if class.contains(" flow") { " hot" } else { "" };
                 let rest = self.hover.of_edge(index);
                 *out += &format!(
-                    "<path class=\"{class}\" d=\"{line}\"/><path class=\"e{rest}\" d=\"{alone}{head}\"/>\n"
+                    "<path class=\"{class}\" d=\"{line}\"/><path class=\"e{hot}{rest}\" d=\"{alone}{head}\"/>\n"
                 );
             } else {
                 *out += &format!("<path class=\"{class}\" d=\"{line}{tip}{head}\"/>\n");

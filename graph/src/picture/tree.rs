@@ -4,7 +4,7 @@
 //! the nodes that nothing needs. Very deep graphs are cut into several trees, as their indentation alone
 //! would fill megabytes.
 
-use super::view::{Badge, Shape, State, View, ViewNode};
+use super::view::{Edit, Kind, State, View, ViewNode};
 use super::words;
 
 /// Below this depth a node becomes a root of its own, further down.
@@ -143,8 +143,8 @@ fn label(node: &ViewNode, optional: &str, mark: &str) -> String {
     if !node.ty.is_empty() {
         text += &format!(": {}", node.ty);
     }
-    if !node.value.is_empty() {
-        text += &format!(" = {}", node.value.replace('\n', " "));
+    if !node.shape.is_empty() {
+        text += &format!(" = {}", node.shape.replace('\n', " "));
     }
     match &node.state {
         State::Done { milliseconds, .. } => text += &format!("  {}", words::time(*milliseconds)),
@@ -154,19 +154,19 @@ fn label(node: &ViewNode, optional: &str, mark: &str) -> String {
         State::Stale | State::Skipped | State::Running => text += &format!("  {}", node.state.word()),
         _ => {}
     }
-    text += match node.badge {
-        Badge::None => "",
-        Badge::Added => "  [added]",
-        Badge::Changed => "  [changed]",
+    text += match node.change {
+        Edit::None => "",
+        Edit::Added => "  [added]",
+        Edit::Changed => "  [changed]",
     };
     text + mark
 }
 
 fn sign(node: &ViewNode) -> char {
-    match (&node.state, node.shape) {
-        (State::Idle, Shape::Input) => '◇',
-        (State::Idle, Shape::File) => '▤',
-        (State::Idle, Shape::Transform) => '○',
+    match (&node.state, node.kind) {
+        (State::Idle, Kind::Input) => '◇',
+        (State::Idle, Kind::File) => '▤',
+        (State::Idle, Kind::Transform) => '○',
         (State::Waiting, _) => '◌',
         (State::Running, _) => '▶',
         (State::Done { changed: true, .. }, _) => '✓',

@@ -32,6 +32,7 @@ pub struct Selection {
     pub collapse: Vec<String>,
     /// Shows the columns of frames where they are known.
     pub schema: bool,
+    /// Which way the edges run.
     pub orientation: Orientation,
 }
 
@@ -50,10 +51,12 @@ pub enum Orientation {
 /// A picture before any format.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct View {
-    /// In topological order, ties in the order of declaration. Edges point into this list.
+    /// In topological order, ties in the order of declaration; only collapsed files that need each other
+    /// break it. Edges point into this list.
     pub nodes: Vec<ViewNode>,
     /// In the order of their consumers, then of the parameters. No edge occurs twice.
     pub edges: Vec<ViewEdge>,
+    /// Which way the edges run.
     pub orientation: Orientation,
     /// Whether [`ViewNode::columns`] are drawn.
     pub schema: bool,
@@ -68,9 +71,10 @@ pub struct View {
 pub struct ViewNode {
     /// The node's name; for a collapsed file its file name.
     pub name: String,
-    /// The type as written, for people.
+    /// The type as written, for people; for a collapsed file how many nodes are in it.
     pub ty: String,
-    pub shape: Shape,
+    /// What the box stands for.
+    pub kind: Kind,
     /// Display path of the file; empty for an input.
     pub file: String,
     /// 1-based line of the function's name; 0 for an input or a collapsed file.
@@ -79,12 +83,14 @@ pub struct ViewNode {
     pub absolute: String,
     /// The path by which the frontend opens the file; empty: a click does nothing.
     pub open: String,
+    /// The doc comment; shown when the mouse rests on the box.
     pub doc: String,
+    /// How the node stands in the current run.
     pub state: State,
     /// The value in a few words, `6 × i64` or a scalar; empty before a run.
-    pub value: String,
+    pub shape: String,
     /// What the last change did to the node.
-    pub badge: Badge,
+    pub change: Edit,
     /// Whether the node's value was asked for.
     pub is_target: bool,
     /// The columns of a frame where they are known.
@@ -95,9 +101,11 @@ pub struct ViewNode {
 
 /// What a box stands for; each is drawn in its own outline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Shape {
+pub enum Kind {
+    /// A function.
     #[default]
     Transform,
+    /// A value that the caller supplies.
     Input,
     /// A whole file, drawn as one box.
     File,
@@ -111,8 +119,11 @@ pub enum State {
     Idle,
     /// Planned, and not yet its turn.
     Waiting,
+    /// Its function is being called.
     Running,
+    /// Its function was called and gave a value.
     Done {
+        /// How long the call took.
         milliseconds: f64,
         /// False where the new value equals the old one.
         changed: bool,
@@ -121,7 +132,9 @@ pub enum State {
     Reused,
     /// The value was given: an input or an override.
     Taken,
+    /// The function gave an error or panicked, or the value could not be taken.
     Failed {
+        /// The error in one sentence; its first line is shown in the box.
         message: String,
     },
     /// Not run, because something upstream failed or the run was interrupted.
@@ -132,24 +145,31 @@ pub enum State {
 
 /// What the last change of the source did to a node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Badge {
+pub enum Edit {
+    /// Nothing, or nothing but its documentation.
     #[default]
     None,
+    /// It was not there before.
     Added,
+    /// Its code, or what it is fed from, is another.
     Changed,
 }
 
 /// One column of a frame.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Column {
+    /// The column's name.
     pub name: String,
+    /// Its data type, `i64`.
     pub ty: String,
 }
 
 /// One node inside a collapsed file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Member {
+    /// The node's name.
     pub name: String,
+    /// How it stands in the current run; the box shows the state that most wants to be seen.
     pub state: State,
 }
 
@@ -192,10 +212,10 @@ impl View {
             let all_added =
                 !node.members.is_empty() && node.members.iter().all(|it| change.added.contains(&it.name));
             let (added, changed) = (is_in(&change.added), is_in(&change.changed));
-            node.badge = match (added, changed) {
-                (true, _) if node.members.is_empty() || all_added => Badge::Added,
-                (true, _) | (_, true) => Badge::Changed,
-                _ => Badge::None,
+            node.change = match (added, changed) {
+                (true, _) if node.members.is_empty() || all_added => Edit::Added,
+                (true, _) | (_, true) => Edit::Changed,
+                _ => Edit::None,
             };
         }
         self.removed.clone_from(&change.removed);
@@ -231,7 +251,7 @@ impl View {
                 if node.name == name {
                     node.state = state;
                     if let Some(summary) = summary {
-                        node.value.clone_from(&summary.shape);
+                        node.shape.clone_from(&summary.shape);
                         if node.ty.is_empty() {
                             node.ty.clone_from(&summary.ty);
                         }
@@ -318,11 +338,11 @@ impl State {
     }
 }
 
-impl From<NodeKind> for Shape {
-    fn from(kind: NodeKind) -> Shape {
+impl From<NodeKind> for Kind {
+    fn from(kind: NodeKind) -> Kind {
         match kind {
-            NodeKind::Transform => Shape::Transform,
-            NodeKind::Input => Shape::Input,
+            NodeKind::Transform => Kind::Transform,
+            NodeKind::Input => Kind::Input,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the pictures say in words: times, counts, tooltips.
 
-use super::view::{Badge, Shape, State, View, ViewNode};
+use super::view::{Edit, Kind, State, View, ViewNode};
 
 /// A time in at most six characters.
 pub(super) fn time(milliseconds: f64) -> String {
@@ -31,7 +31,7 @@ pub(super) fn counts(view: &View) -> Vec<(&State, usize)> {
 /// "12 nodes, 3 inputs, 14 edges", and the file if there is only one.
 pub(super) fn facts(view: &View) -> String {
     let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
-    let inputs = view.nodes.iter().filter(|it| it.shape == Shape::Input).count();
+    let inputs = view.nodes.iter().filter(|it| it.kind == Kind::Input).count();
     let mut parts = vec![plural(view.nodes.len() - inputs, "node")];
     if inputs > 0 {
         parts.push(plural(inputs, "input"));
@@ -83,23 +83,23 @@ pub(super) fn tooltip(node: &ViewNode, is_large: bool) -> String {
         State::Failed { message } => format!("failed: {message}"),
         other => other.word().to_owned(),
     };
-    if !node.value.is_empty() && !is_large {
-        state = if state.is_empty() { node.value.clone() } else { format!("{} — {state}", node.value) };
+    if !node.shape.is_empty() && !is_large {
+        state = if state.is_empty() { node.shape.clone() } else { format!("{} — {state}", node.shape) };
     }
     lines.push(state);
-    lines.push(match node.badge {
-        Badge::None => String::new(),
-        Badge::Added => "added by the last change".to_owned(),
-        Badge::Changed => "changed by the last change".to_owned(),
+    lines.push(match node.change {
+        Edit::None => String::new(),
+        Edit::Added => "added by the last change".to_owned(),
+        Edit::Changed => "changed by the last change".to_owned(),
     });
     let doc = if is_large { node.doc.lines().next().unwrap_or_default() } else { &node.doc };
     lines.push(shorten(doc.trim(), if is_large { 80 } else { 400 }));
-    if node.shape == Shape::File {
+    if node.kind == Kind::File {
         let names: Vec<&str> = node.members.iter().map(|it| it.name.as_str()).collect();
         lines.push(shorten(&names.join(", "), 400));
     }
     lines.push(match (node.file.as_str(), node.line) {
-        ("", _) if node.shape == Shape::Input => "input".to_owned(),
+        ("", _) if node.kind == Kind::Input => "input".to_owned(),
         ("", _) => String::new(),
         (file, 0) => file.to_owned(),
         (file, line) => format!("{file}:{line}"),

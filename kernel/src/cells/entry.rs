@@ -400,7 +400,7 @@ impl Evaluator {
 
     /// Drops variables in the worker, while their types still mean what they meant.
     fn drop_variables(&mut self, variables: Vec<String>) -> Result<(), Error> {
-        self.context.execute(&format!("{{ ::std::mem::drop(({},)); }}", variables.join(", ")))?;
+        self.context.execute(&format!("let _ = ::std::mem::drop(({},));", variables.join(", ")))?;
         self.lost.push(Lost { variables, because: "the cell defines their type anew".to_owned() });
         Ok(())
     }

@@ -260,3 +260,46 @@ fn cells_keep_variables_through_panics_errors_interrupts_and_lose_them_by_name_i
         thread::sleep(Duration::from_millis(10));
     }
 }
+
+#[test]
+fn zz_measure() {
+    if std::env::var_os("CELLS_MEASURE").is_none() {
+        return;
+    }
+    tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).init();
+    let Some(mut story) = Story::begin() else { return };
+    let image: crate::build::image::Image = serde_json::from_slice(&std::fs::read("/tmp/cells_image/image.json").unwrap()).unwrap();
+    let manifest = std::fs::read_to_string(image.source.join("Cargo.toml")).unwrap();
+    let manifest: toml::Table = toml::from_str(&manifest).unwrap();
+    let polars = manifest["workspace"]["dependencies"]["polars"].to_string();
+    let config = CellsConfig {
+        executable: executable().unwrap(),
+        directory: std::env::temp_dir(),
+        rustflags: image.cell_rustflags(&std::env::temp_dir()),
+        externs: vec!["brooklet".to_owned(), "polars".to_owned()],
+        sources: vec![
+            ("brooklet".to_owned(), format!("{{ path = {:?} }}", image.source)),
+            ("polars".to_owned(), polars),
+        ],
+        lockfile: Some(image.lockfile.clone()),
+        prelude: "use brooklet::prelude::*;".to_owned(),
+        generation: "generation".to_owned(),
+        rehearsal: "df!(\"a\" => [1])?".to_owned(),
+    };
+    story.cells = Arc::new(Cells::new(config, story.worker.clone()));
+    for line in std::fs::read_to_string("/tmp/cells_measure").unwrap().lines() {
+        if let Some(code) = line.strip_prefix("complete ") {
+            let started = Instant::now();
+            let found = story.cells.complete(code, code.len(), Duration::from_secs(60));
+            eprintln!("{:?} complete {code} {} {:?}", started.elapsed(), found.items.len(), found.items.first());
+        } else if let Some(code) = line.strip_prefix("inspect ") {
+            let started = Instant::now();
+            let found = story.cells.inspect(code, code.len(), Duration::from_secs(60));
+            eprintln!("{:?} inspect {code} {:?}", started.elapsed(), found.map(|it| it.plain().chars().take(200).collect::<String>()));
+        } else if let Some(time) = line.strip_prefix("sleep ") {
+            thread::sleep(Duration::from_secs_f64(time.parse().unwrap()));
+        } else {
+            eprintln!("{:?}", story.run(&line.replace("\\n", "\n")));
+        }
+    }
+}

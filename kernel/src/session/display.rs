@@ -232,7 +232,12 @@ impl Painter {
     pub fn finish(mut self, end: End, change: impl FnOnce(&mut View)) {
         self.stop();
         let mut canvas = locked(&self.canvas.0);
+        let drawn = (canvas.is_shown && !canvas.throttle.is_dirty).then(|| canvas.view.clone());
         change(&mut canvas.view);
+        if matches!(end, End::Picture) && drawn.as_ref() == Some(&canvas.view) {
+            // The last state is what is shown already.
+            return;
+        }
         let bundle = match end {
             End::Picture => match &canvas.arrangement {
                 Some(arrangement) => draw_in_place(&canvas.view, arrangement, &self.id),

@@ -176,14 +176,21 @@ fn edge_mismatch(mismatch: &EdgeMismatch, graph: &Graph) -> Diagnostic {
     if let Some(producer) = graph.nodes.get(from) {
         diagnostic = diagnostic.at(producer.type_span, format!("`{from}` returns `{found}`"));
     }
-    diagnostic
-        .hint(format!("take `{from}` as what `{from}` returns, or convert in between with a node of its own"))
+    diagnostic.hint(format!(
+        "change the parameter of `{to}` or the return type of `{from}`, or convert in a node between them"
+    ))
 }
 
-/// The worker died while it was needed.
-pub fn worker_died(description: &str, last_words: &str, running: &[String], lost: &[String]) -> CellError {
+/// The worker died while it was needed. `work` reads after "while"; it is told where no step is known.
+pub fn worker_died(
+    description: &str,
+    last_words: &str,
+    running: &[String],
+    work: &str,
+    lost: &[String],
+) -> CellError {
     let during = if running.is_empty() {
-        String::new()
+        format!(" while {work}")
     } else {
         format!(" while {} {} running", text::list(running), if running.len() == 1 { "was" } else { "were" })
     };
@@ -209,11 +216,17 @@ pub fn after_death(lost: &[String]) -> String {
 
 /// The user stopped the cell.
 pub fn interrupted(what: &str) -> CellError {
-    CellError {
-        name: "Interrupted".to_owned(),
-        value: what.to_owned(),
-        traceback: vec![format!("{RED}Interrupted{RESET}{BOLD}: {what}{RESET}")],
-    }
+    plain("Interrupted", what)
+}
+
+/// The user stopped the cell, and the worker had to go for it.
+pub fn killed(running: &[String], lost: &[String]) -> CellError {
+    let what = if running.is_empty() {
+        "the running code was stopped by ending its process".to_owned()
+    } else {
+        format!("{} did not stop and was ended with the worker", text::list(running))
+    };
+    hinted("Interrupted", what, &after_death(lost))
 }
 
 /// A build that did not come to its end.
@@ -291,7 +304,7 @@ mod tests {
 
     #[test]
     fn a_death_names_what_ran_and_what_is_lost() {
-        let error = worker_died("was killed by signal 6 (SIGABRT)", "", &["fit".into()], &["x".into()]);
+        let error = worker_died("was killed by signal 6 (SIGABRT)", "", &["fit".into()], "", &["x".into()]);
         assert_eq!(error.value, "the worker was killed by signal 6 (SIGABRT) while `fit` was running");
         assert!(read(&error).ends_with("lost with the old one: `x`"));
     }

@@ -23,7 +23,7 @@ impl Execution<'_> {
         let revision = self.revision()?;
         let node = self.node(&revision, &call.texts()[0])?;
         let worker = self.shared.commit(&revision)?;
-        let text = worker.why(&node.name).map_err(|it| self.shared.died(&it))?;
+        let text = worker.why(&node.name).map_err(|it| self.shared.died(&it, "it was asked why"))?;
         self.show(text, None);
         Ok(())
     }

@@ -113,7 +113,7 @@ impl Shared {
         }
         let answer =
             worker.commit(revision.generation, &revision.library, &revision.type_key, &revision.graph);
-        match answer.map_err(|death| self.died(&death))? {
+        match answer.map_err(|death| self.died(&death, "the graph was committed"))? {
             Ok(accepted) => {
                 // Cells go on to name the last generation's types where there is no other.
                 if !revision.library.as_os_str().is_empty() {
@@ -140,21 +140,16 @@ impl Shared {
         }
     }
 
-    /// The worker died while it was needed: tells it once, and forgets what died with it.
-    pub fn died(&self, death: &Death) -> crate::engine::CellError {
+    /// The worker died while it was needed: tells it once, and forgets what died with it. `work` says for
+    /// what it was needed, as in "while `total` was computed".
+    pub fn died(&self, death: &Death, work: &str) -> crate::engine::CellError {
         let running = self.knowledge().mirror.running();
         self.forget_worker();
         let lost = self.cells_lost();
         if self.interrupts.is_pressed() {
-            let mut what = "the running code was stopped by ending its process".to_owned();
-            if !running.is_empty() {
-                what = format!("{} did not stop and was ended with the worker", super::text::list(&running));
-            }
-            let mut error = errors::interrupted(&what);
-            error.traceback.push(errors::after_death(&lost));
-            return error;
+            return errors::killed(&running, &lost);
         }
-        errors::worker_died(&death.description, &death.last_words, &running, &lost)
+        errors::worker_died(&death.description, &death.last_words, &running, work, &lost)
     }
 }
 

@@ -126,7 +126,7 @@ impl Execution<'_> {
         let phase = self.shared.enter(Phase::Running)?;
         let failures = worker.check(&targets, &inputs, &overrides);
         drop(phase);
-        let failures = failures.map_err(|it| self.shared.died(&it))?;
+        let failures = failures.map_err(|it| self.shared.died(&it, "it checked the targets"))?;
         let told: Vec<_> =
             failures.into_iter().filter(|it| known.is_none() || it.kind != "MissingInput").collect();
         let failed = (!told.is_empty()).then(|| errors::failures(&told, graph));

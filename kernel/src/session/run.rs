@@ -173,7 +173,10 @@ impl Execution<'_> {
                 );
                 Err(errors::interrupted(&kept))
             }
-            Err(death) => Err(self.shared.died(&death)),
+            Err(death) => {
+                let work = format!("it computed {}", text::list(&request.targets));
+                Err(self.shared.died(&death, &work))
+            }
         }
     }
 

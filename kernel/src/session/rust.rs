@@ -88,7 +88,7 @@ impl Execution<'_> {
             Notice::Lost { .. } => self.output.stream(Stream::Stderr, &format!("note: {}\n", notice.text())),
         });
         drop(phase);
-        progress.end();
+        drop(progress);
         let in_worker = self.shared.link().cell_reply.take();
         let last_words = self.shared.screen.take_held();
         if let Some(Ok(reply)) = &in_worker
@@ -99,7 +99,7 @@ impl Execution<'_> {
         }
         self.shared.screen.stream(Stream::Stderr, &last_words);
         match (reply, in_worker) {
-            (_, Some(Err(death))) => Err(self.shared.died(&death)),
+            (_, Some(Err(death))) => Err(self.shared.died(&death, "the cell ran")),
             (Err(CellsError::WorkerDied), _) => {
                 self.shared.forget_worker();
                 Err(CellsError::WorkerDied.to_cell_error())
@@ -294,8 +294,10 @@ impl ProgressLine {
     fn say(&self, line: &str) {
         locked(&self.state.0).line = line.to_owned();
     }
+}
 
-    fn end(mut self) {
+impl Drop for ProgressLine {
+    fn drop(&mut self) {
         locked(&self.state.0).is_over = true;
         self.state.1.notify_all();
         if let Some(thread) = self.thread.take() {
@@ -308,7 +310,7 @@ impl ProgressLine {
     }
 }
 
-/// Waits until there is something to tell, then tells it every half second.
+/// Waits until there is something to tell, then tells it every second.
 fn tell(state: &(Mutex<Progress>, Condvar), output: &dyn Output, id: &str, started: Instant) {
     let mut wait = QUIET;
     loop {
@@ -325,7 +327,7 @@ fn tell(state: &(Mutex<Progress>, Condvar), output: &dyn Output, id: &str, start
         } else {
             output.display(&bundle, Some(id));
         }
-        wait = Duration::from_millis(500);
+        wait = Duration::from_secs(1);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The line below the picture: what its signs mean, by counting them.
 
-use super::super::view::{Badge, Shape};
+use super::super::view::{Edit, Kind};
 use super::super::words;
 use super::{Picture, escape, glyph, style};
 
@@ -34,10 +34,10 @@ impl Picture<'_> {
 
     fn badges(&self, out: &mut String) {
         for (badge, class, sign, word) in [
-            (Badge::Added, "new", glyph::added(), "added"),
-            (Badge::Changed, "mod", glyph::changed(), "changed"),
+            (Edit::Added, "new", glyph::added(), "added"),
+            (Edit::Changed, "mod", glyph::changed(), "changed"),
         ] {
-            let count = self.view.nodes.iter().filter(|it| it.badge == badge).count();
+            let count = self.view.nodes.iter().filter(|it| it.change == badge).count();
             if count > 0 {
                 *out += &format!(
                     "<span><svg class=\"{class}\" viewBox=\"-8 -8 16 16\" aria-hidden=\"true\"><circle r=\"8\" \
@@ -58,10 +58,10 @@ impl Picture<'_> {
                 if targets == 1 { "" } else { "s" }
             );
         }
-        if self.view.nodes.iter().any(|it| it.shape == Shape::Input)
+        if self.view.nodes.iter().any(|it| it.kind == Kind::Input)
             && self.view.edges.iter().any(|it| it.optional)
         {
-            *out += "<span><svg viewBox=\"-8 -8 16 16\" aria-hidden=\"true\"><path class=\"e opt\" d=\"M-8 0H8\"/></svg>optional</span>";
+            *out += "<span><svg viewBox=\"-8 -8 16 16\" aria-hidden=\"true\"><path class=\"opt\" d=\"M-8 0H8\"/></svg>optional</span>";
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::measure::{Font, cut_end, cut_middle, width};
 use super::super::route::num;
-use super::super::view::{Badge, Shape, State, ViewNode};
+use super::super::view::{Edit, Kind, State, ViewNode};
 use super::super::words;
 use super::{COLUMNS, Picture, escape, glyph, hover};
 
@@ -11,9 +11,9 @@ impl Picture<'_> {
         let node = &self.view.nodes[index];
         let rect = &self.arrangement.boxes[index];
         let (width, height) = (num(rect.width), num(rect.height));
-        let kind = match node.shape {
-            Shape::Input => " in",
-            Shape::Transform | Shape::File => "",
+        let kind = match node.kind {
+            Kind::Input => " in",
+            Kind::Transform | Kind::File => "",
         };
         *out += &format!(
             "<g class=\"n {state}{kind}{hover}\" data-node=\"{name}\" transform=\"translate({x} {y})\"><title>{title}</title>",
@@ -25,7 +25,7 @@ impl Picture<'_> {
             title = escape(&words::tooltip(node, self.view.nodes.len() > hover::FULL)),
         );
         // An input is a pill, a transform a card, a file a stack of cards.
-        let round = if node.shape == Shape::Input { 16 } else { 8 };
+        let round = if node.kind == Kind::Input { 16 } else { 8 };
         if node.is_target {
             *out += &format!(
                 "<rect class=\"ring\" x=\"-3.5\" y=\"-3.5\" width=\"{}\" height=\"{}\" rx=\"{}\"/>",
@@ -34,7 +34,7 @@ impl Picture<'_> {
                 f64::from(round) + 3.5
             );
         }
-        if node.shape == Shape::File {
+        if node.kind == Kind::File {
             *out += &format!(
                 "<rect class=\"box\" x=\"4\" y=\"4\" width=\"{width}\" height=\"{height}\" rx=\"8\"/>"
             );
@@ -43,9 +43,9 @@ impl Picture<'_> {
         if self.arrangement.has_stripes && !node.file.is_empty() {
             *out += &format!("<use class=\"stripe\" href=\"#{}-stripe\"/>", self.id);
         }
-        match node.shape {
-            Shape::Input => self.pill(node, rect.width, out),
-            Shape::Transform | Shape::File => self.card(node, rect.width, out),
+        match node.kind {
+            Kind::Input => self.pill(node, rect.width, out),
+            Kind::Transform | Kind::File => self.card(node, rect.width, out),
         }
         self.badge(node, rect.width, out);
         *out += "</g>\n";
@@ -54,8 +54,8 @@ impl Picture<'_> {
     /// One line: the name, and at the end the value or the type.
     fn pill(&self, node: &ViewNode, wide: f64, out: &mut String) {
         self.sign(node, out);
-        let about = if node.value.is_empty() { &node.ty } else { &node.value };
-        let room = wide - 28.0 - 14.0;
+        let about = if node.shape.is_empty() { &node.ty } else { &node.shape };
+        let room = wide - 26.0 - 12.0;
         // The name comes first; the rest takes what is left, or nothing.
         let name = cut_middle(&node.name, room, Font::Name);
         let left = room - width(&name, Font::Name) - 8.0;
@@ -63,24 +63,24 @@ impl Picture<'_> {
         *out += &format!("<text class=\"a\">{}</text>", escape(&name));
         if !about.is_empty() {
             *out +=
-                &format!("<text class=\"t\" x=\"{}\" y=\"20\">{}</text>", num(wide - 14.0), escape(&about));
+                &format!("<text class=\"t\" x=\"{}\" y=\"20\">{}</text>", num(wide - 12.0), escape(&about));
         }
     }
 
     /// The name; below it type and value, or the error, and the time.
     fn card(&self, node: &ViewNode, wide: f64, out: &mut String) {
         self.sign(node, out);
-        let name = cut_middle(&node.name, wide - 32.0 - 10.0, Font::Name);
+        let name = cut_middle(&node.name, wide - 28.0 - 8.0, Font::Name);
         *out += &format!("<text class=\"a\">{}</text>", escape(&name));
         let time = match node.state {
             State::Done { milliseconds, .. } => words::time(milliseconds),
             _ => String::new(),
         };
         let time_width = if time.is_empty() { 0.0 } else { width(&time, Font::Meta) + 8.0 };
-        let about = about(node, wide - 32.0 - 12.0 - time_width);
+        let about = about(node, wide - 28.0 - 10.0 - time_width);
         *out += &format!("<text class=\"b\">{}</text>", escape(&about));
         if !time.is_empty() {
-            *out += &format!("<text class=\"t\" x=\"{}\" y=\"37\">{time}</text>", num(wide - 12.0));
+            *out += &format!("<text class=\"t\" x=\"{}\" y=\"36\">{time}</text>", num(wide - 10.0));
         }
         if self.view.schema && !node.columns.is_empty() {
             columns(node, wide, out);
@@ -100,10 +100,10 @@ impl Picture<'_> {
     }
 
     fn badge(&self, node: &ViewNode, wide: f64, out: &mut String) {
-        let (class, sign) = match node.badge {
-            Badge::None => return,
-            Badge::Added => ("new", glyph::added()),
-            Badge::Changed => ("mod", glyph::changed()),
+        let (class, sign) = match node.change {
+            Edit::None => return,
+            Edit::Added => ("new", glyph::added()),
+            Edit::Changed => ("mod", glyph::changed()),
         };
         *out += &format!(
             "<g class=\"{class}\" transform=\"translate({} 3)\"><circle r=\"8\" fill=\"currentColor\" \
@@ -119,12 +119,12 @@ fn about(node: &ViewNode, room: f64) -> String {
         let line = message.lines().next().unwrap_or_default();
         return cut_end(line, room, Font::Meta);
     }
-    let both = format!("{} · {}", node.ty, node.value);
-    let text = match (node.ty.is_empty(), node.value.is_empty()) {
+    let both = format!("{} · {}", node.ty, node.shape);
+    let text = match (node.ty.is_empty(), node.shape.is_empty()) {
         (_, true) => &node.ty,
-        (true, false) => &node.value,
+        (true, false) => &node.shape,
         (false, false) if width(&both, Font::Meta) <= room => &both,
-        (false, false) => &node.value,
+        (false, false) => &node.shape,
     };
     cut_end(text, room, Font::Meta)
 }
