@@ -235,6 +235,7 @@ fn show_bundle(bundle: MimeBundle) {
 }
 
 #[cfg(test)]
+#[allow(clippy::needless_borrow, reason = "the number of `&` chooses the implementation")]
 mod tests {
     use super::*;
 
@@ -297,7 +298,7 @@ mod tests {
         set_request(None);
         let shown = shown.lock().unwrap();
         assert_eq!(shown[..4], ["2", "\"a\"", "\"a\"", "<Silent>"]);
-        assert_eq!(shown[4], "[\n    \"a\",\n]");
+        assert_eq!(shown[4], "[\"a\"]");
         assert_eq!(shown[5], "[\n    1.5,\n]");
         assert!(shown[6].contains("shape: (1, 1)"), "{}", shown[6]);
     }

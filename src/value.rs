@@ -29,6 +29,15 @@ pub struct ColumnView {
     pub is_scalar: bool,
 }
 
+/// Writes a value's content, for its data version.
+pub type Encode = fn(&dyn Any, &mut Encoder);
+/// A value's JSON, or why it has none.
+pub type ToJson = fn(&dyn Any) -> Result<Json, String>;
+/// A value as a frontend shows it, given the name of its node.
+pub type ToBundle = fn(&dyn Any, &str) -> MimeBundle;
+/// A value as a column of the given name, if it can be one.
+pub type ToColumn = fn(&dyn Any, &str) -> Option<ColumnView>;
+
 /// What can be done with values of one type. What is absent was not implemented by the type.
 #[derive(Clone, Copy)]
 pub struct Ops {
@@ -38,10 +47,10 @@ pub struct Ops {
     /// The type is known to the image, so that values survive a change of the user's types.
     pub from_image: bool,
     /// Writes the content; absent for opaque types, whose data version is derived from the cache key.
-    pub encode: Option<fn(&dyn Any, &mut Encoder)>,
-    pub json: Option<fn(&dyn Any) -> Result<Json, String>>,
-    pub render: Option<fn(&dyn Any, &str) -> MimeBundle>,
-    pub column: Option<fn(&dyn Any, &str) -> Option<ColumnView>>,
+    pub encode: Option<Encode>,
+    pub json: Option<ToJson>,
+    pub render: Option<ToBundle>,
+    pub column: Option<ToColumn>,
     /// One short line: a shape or a scalar's value.
     pub shape: Option<fn(&dyn Any) -> String>,
     pub decode: Option<Decode>,

@@ -64,7 +64,7 @@ pub enum ToWorker {
     Commit {
         generation: u64,
         library: String,
-        /// Hash of all that may change a type (DESIGN §4). When it differs from the last committed one,
+        /// Hash of all that may change a type (see `parse::Parsed::type_key`). When it differs from the last committed one,
         /// every value whose type is not from the image is dropped.
         type_key: String,
         graph: Graph,

@@ -114,7 +114,7 @@ pub trait Engine: Send + Sync {
     /// What is known of the name at the byte offset; `detail` 1 also shows the source.
     fn inspect(&self, code: &str, position: usize, detail: u8) -> Option<MimeBundle>;
     fn completeness(&self, code: &str) -> Completeness;
-    /// Stops the running cell: see DESIGN §2. No effect when idle. Returns at once.
+    /// Stops the running cell: see `session::interrupts`. No effect when idle. Returns at once.
     fn interrupt(&self);
     /// Ends all children. Nothing is executed afterwards.
     fn shutdown(&self);

@@ -45,7 +45,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread;
 
 use brooklet_graph::graph::Literals;
 use brooklet_graph::parse::cell as rust_cell;
@@ -59,10 +58,13 @@ use display::{Mirror, Painter};
 use errors::Result;
 use grammar::Call;
 use image::ImageHolder;
-use interrupts::{Action, Interrupts, PATIENCE, Phase};
+use interrupts::{Action, Interrupts};
 use link::Link;
 use run::{LastRun, Tally};
 use screen::Screen;
+
+/// How the file of a `%%transform` cell is called.
+const TRANSFORM: &str = "%%transform ";
 
 /// What a session is told at its start.
 #[derive(Clone, Debug)]
@@ -135,6 +137,37 @@ impl Shared {
         locked(&self.tally)
     }
 
+    /// Where `%%transform` cells are kept.
+    fn transforms_directory(&self) -> PathBuf {
+        self.directory.path().join("transforms")
+    }
+
+    /// A path as the user knows it: relative to the notebook, and a module of a cell by its magic.
+    fn shown_path(&self, path: &str) -> String {
+        let path = Path::new(path);
+        if let Ok(inside) = path.strip_prefix(self.transforms_directory()) {
+            return format!("{TRANSFORM}{}", inside.display());
+        }
+        path.strip_prefix(&self.base).unwrap_or(path).display().to_string()
+    }
+
+    /// What is watched, for people.
+    fn watched(&self) -> Vec<String> {
+        self.reloader.watched().iter().map(|it| self.shown_path(it)).collect()
+    }
+
+    /// An error without the paths of files that the user never made.
+    fn tidied(&self, error: CellError) -> CellError {
+        let prefix = format!("{}/", self.transforms_directory().display());
+        let tidy =
+            |text: String| if text.contains(&prefix) { text.replace(&prefix, TRANSFORM) } else { text };
+        CellError {
+            name: error.name,
+            value: tidy(error.value),
+            traceback: error.traceback.into_iter().map(tidy).collect(),
+        }
+    }
+
     /// The newest graph that was accepted, for questions that must not wait.
     fn newest(&self) -> Option<Arc<Revision>> {
         self.reloader.latest().or_else(|| self.knowledge().revision.clone())
@@ -201,7 +234,7 @@ impl Engine for Session {
                 let value = |it: &(String, String)| (it.0.clone(), execution.expression(&it.1));
                 Outcome::Success { user_expressions: cell.user_expressions.iter().map(value).collect() }
             }
-            Err(error) => Outcome::Failure(error),
+            Err(error) => Outcome::Failure(self.shared.tidied(error)),
         };
         self.shared.screen.end();
         drop(phase);
@@ -264,45 +297,6 @@ impl Engine for Session {
             "Brooklet {}: Rust functions as a dataflow\n%watch FILE.rs draws its graph, %run NODE runs it, %help explains",
             env!("CARGO_PKG_VERSION")
         )
-    }
-}
-
-impl Shared {
-    fn kill_worker(&self) {
-        if let Some(worker) = self.link().worker.clone() {
-            worker.kill();
-        }
-    }
-
-    /// The first interrupt while user code runs. If the code goes on for too long, nobody may be there to
-    /// press again.
-    fn ask_worker_to_stop(self: &Arc<Self>, cell: u64) {
-        if let Some(worker) = self.link().worker.clone() {
-            worker.interrupt();
-        }
-        let shared = self.clone();
-        // Returns at once, so the waiting is done elsewhere.
-        let wait = move || {
-            if shared.interrupts.ends_within(cell, std::time::Duration::from_millis(600)) {
-                return;
-            }
-            let what = match shared.interrupts.phase() {
-                Phase::RunningCell => "the running cell cannot be stopped between two steps".to_owned(),
-                _ => match text::list(&shared.knowledge().mirror.running()) {
-                    running if running.is_empty() => "waiting for the running step to end".to_owned(),
-                    running => format!("waiting for {running} to end"),
-                },
-            };
-            let seconds = PATIENCE.as_secs();
-            let line = format!(
-                "{what}; interrupt again to kill the worker now, or it is killed after {seconds} s\n"
-            );
-            shared.screen.stream(Stream::Stderr, &line);
-            if !shared.interrupts.ends_within(cell, PATIENCE) {
-                shared.kill_worker();
-            }
-        };
-        let _ = thread::Builder::new().name("patience".into()).spawn(wait);
     }
 }
 

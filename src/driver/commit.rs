@@ -59,7 +59,7 @@ impl Committed {
         if !missing.is_empty() {
             return Err(CommitError::MissingFunctions(missing));
         }
-        let functions =
+        let functions: Vec<Option<&Function>> =
             graph.nodes.values().map(|node| by_path.get(node.function.as_str()).copied()).collect();
         let consumers = consumers(&graph, &functions);
         let mut mismatches = Vec::new();
@@ -114,7 +114,7 @@ fn has_all_params(node: &Node, function: &Function) -> bool {
         && node.dependencies.iter().all(|it| it.parameter < function.params.len())
 }
 
-fn consumers<'a>(graph: &'a Graph, functions: &Vec<Option<&'a Function>>) -> Vec<Vec<Consumer<'a>>> {
+fn consumers<'a>(graph: &'a Graph, functions: &[Option<&'a Function>]) -> Vec<Vec<Consumer<'a>>> {
     let mut consumers: Vec<Vec<Consumer<'a>>> = graph.nodes.iter().map(|_| Vec::new()).collect();
     for (index, node) in graph.nodes.values().enumerate() {
         let Some(function) = functions[index] else { continue };

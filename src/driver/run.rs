@@ -120,11 +120,13 @@ impl<'a> Running<'a> {
             while let Some(Reverse(index)) = self.ready.pop() {
                 self.settle(index);
             }
+            if self.to_run.is_empty() && self.in_flight == 0 {
+                return;
+            }
             if self.driver.interrupt.load(Ordering::Relaxed) {
                 return self.stop();
             }
             match self.to_run.pop_front() {
-                None if self.in_flight == 0 => return,
                 None => self.wait(),
                 Some((index, key)) if self.is_alone() || self.is_quick(index) => {
                     let step = self.start(index, key);
@@ -304,6 +306,7 @@ impl<'a> Running<'a> {
             && how != How::Ran
         {
             record.how = how;
+            record.before = None; // the time before was the same
             return false;
         }
         let seen = |it: &super::commit::Feed| match &self.states[it.index] {

@@ -1,5 +1,7 @@
 //! What ran and what did not: asserted on events, with hand-written tables of functions.
 
+#![allow(clippy::needless_borrow, reason = "the number of `&` chooses the implementation")]
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};

@@ -38,17 +38,18 @@ impl<T: Clone> TakeByValue for T {
 pub struct Slot<'v, Base: ?Sized, How> {
     value: Option<&'v Value>,
     index: usize,
-    types: PhantomData<fn() -> (Box<Base>, How)>,
+    base: Ty<Base>,
+    how: PhantomData<fn() -> How>,
 }
 
 impl<'v, Base: ?Sized, How> Slot<'v, Base, How> {
     fn new(slots: &Slots<'v>, index: usize) -> Self {
-        Slot { value: slots.get(index), index, types: PhantomData }
+        Slot { value: slots.get(index), index, base: Ty::new(), how: PhantomData }
     }
 
     /// The type that a literal for this parameter has.
     pub fn ty(&self) -> Ty<Base> {
-        Ty::new()
+        self.base
     }
 
     pub fn index(&self) -> usize {
@@ -144,7 +145,7 @@ impl<T: Any> Slot<'_, T, MaybeValue> {
     where
         T: TakeByValue,
     {
-        let by_reference = Slot { value: self.value, index: self.index, types: PhantomData };
+        let by_reference = Slot { value: self.value, index: self.index, base: self.base, how: PhantomData };
         Ok(Slot::<T, MaybeReference>::take(&by_reference)?.map(T::cloned))
     }
 }
@@ -182,7 +183,7 @@ impl<'v, T: Any> Slot<'v, Vec<T>, Slice> {
 
 impl<'v, T: Any> Slot<'v, Vec<T>, MaybeSlice> {
     pub fn take(&self) -> Result<Option<&'v [T]>, Error> {
-        let by_reference = Slot { value: self.value, index: self.index, types: PhantomData };
+        let by_reference = Slot { value: self.value, index: self.index, base: self.base, how: PhantomData };
         Ok(Slot::<Vec<T>, MaybeReference>::take(&by_reference)?.map(Vec::as_slice))
     }
 }

@@ -9,6 +9,8 @@
 //! type alone is here, compiled once in the image.
 
 mod arg;
+#[doc(hidden)]
+pub mod common;
 mod export;
 mod probe;
 pub mod registry;

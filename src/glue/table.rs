@@ -4,15 +4,11 @@
 //! says which types it takes and gives, and returns before the call. One body serves both, so that each
 //! parameter is resolved by rustc once.
 
-use std::any::{Any, TypeId};
+use std::any::TypeId;
 use std::cell::RefCell;
 
-use brooklet_graph::wire::MimeBundle;
-use serde_json::Value as Json;
-
 use crate::glue::registry;
-use crate::value::{Data, Decode, Ops, Value, short_type_name};
-use crate::version::Encoder;
+use crate::value::{Data, Decode, Encode, Ops, ToBundle, ToJson, Value, short_type_name};
 
 /// A type at run time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,9 +58,9 @@ pub struct Slots<'v> {
 pub(super) struct Description {
     params: Vec<ParamInfo>,
     output: Option<TypeInfo>,
-    pub(super) encode: Option<fn(&dyn Any, &mut Encoder)>,
-    pub(super) json: Option<fn(&dyn Any) -> Result<Json, String>>,
-    pub(super) render: Option<fn(&dyn Any, &str) -> MimeBundle>,
+    pub(super) encode: Option<Encode>,
+    pub(super) json: Option<ToJson>,
+    pub(super) render: Option<ToBundle>,
 }
 
 /// What one parameter takes.

@@ -102,7 +102,7 @@ fn entries(entries: impl Iterator<Item = (String, MimeBundle)>) -> MimeBundle {
 }
 
 /// A list of tables.
-pub(super) fn list_of<T: Render>(items: &Vec<T>, _: &str) -> MimeBundle {
+pub(super) fn list_of<T: Render>(items: &[T]) -> MimeBundle {
     const SHOWN: usize = 10;
     let mut bundles: Vec<_> =
         items.iter().take(SHOWN).enumerate().map(|(at, it)| (format!("[{at}]"), it.render())).collect();

@@ -168,9 +168,10 @@ fn float(value: &AnyValue<'_>) -> Option<f64> {
     }
 }
 
-/// Digits after the point for a column of floats: as many as its values need, four at most, so that the
-/// points stand below each other.
+/// Digits after the point for a column of floats: as many as its values need, four at most (two
+/// beside large ones), so that the points stand below each other.
 fn decimals(values: &[Option<AnyValue<'_>>]) -> usize {
+    let is_large = values.iter().flatten().filter_map(float).any(|it| it.is_finite() && it.abs() >= 1e5);
     let needed = |value: f64| value.to_string().split_once('.').map_or(0, |(_, digits)| digits.len());
     values
         .iter()
@@ -180,7 +181,7 @@ fn decimals(values: &[Option<AnyValue<'_>>]) -> usize {
         .map(needed)
         .max()
         .unwrap_or(0)
-        .clamp(1, 4)
+        .clamp(1, if is_large { 2 } else { 4 })
 }
 
 /// Whether four decimals tell the value well enough.

@@ -28,7 +28,7 @@ pub(super) fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -61,7 +61,6 @@ pub(super) fn shortened(text: &str, characters: usize) -> String {
 pub(super) const STYLE: &str = "<style>\
 .brooklet{--bk-ink:var(--jp-content-font-color1,var(--vscode-editor-foreground,#24292f));\
 --bk-soft:var(--jp-content-font-color2,var(--vscode-descriptionForeground,#6a737d));\
---bk-line:var(--jp-border-color2,var(--vscode-editorWidget-border,#d8dee4));\
 --bk-faint:var(--jp-border-color3,var(--vscode-editorWidget-border,#eaeef2));\
 --bk-ground:var(--jp-layout-color0,var(--vscode-editor-background,#fff));\
 --bk-hover:var(--jp-layout-color2,var(--vscode-list-hoverBackground,#f3f5f7));\
@@ -70,10 +69,11 @@ pub(super) const STYLE: &str = "<style>\
 color:var(--bk-ink);font-size:13px;line-height:1.45}\
 .brooklet .bk-scroll{overflow-x:auto;max-width:100%}\
 .brooklet table.bk-table{border-collapse:collapse;border:0;margin:0;font-size:13px;\
-font-variant-numeric:tabular-nums;white-space:nowrap}\
+font-variant-numeric:tabular-nums;white-space:nowrap;table-layout:auto;width:auto}\
 .brooklet table.bk-table th,.brooklet table.bk-table td{border:0;padding:3px 14px 3px 0;\
 background:transparent;color:inherit;vertical-align:top;max-width:none}\
-.brooklet table.bk-table th{font-weight:600;padding-bottom:5px;border-bottom:1px solid var(--bk-line)}\
+.brooklet table.bk-table thead{border:0}\
+.brooklet table.bk-table th{font-weight:600;padding-bottom:4px}\
 .brooklet table.bk-table tbody tr,.brooklet table.bk-table tbody tr:nth-child(n){background:transparent;\
 border-bottom:1px solid var(--bk-faint)}\
 .brooklet table.bk-table tbody tr:hover{background:var(--bk-hover)}\
@@ -86,7 +86,7 @@ border-bottom:1px solid var(--bk-faint)}\
 .brooklet pre.bk-text{margin:0;white-space:pre-wrap;overflow-wrap:anywhere;font-family:var(--bk-mono);\
 font-size:13px;background:transparent;color:inherit}\
 .brooklet details{margin-top:4px;color:var(--bk-soft);font-size:12px}\
-.brooklet dl.bk-dict{margin:0;display:grid;grid-template-columns:max-content 1fr;gap:10px 18px;align-items:baseline}\
+.brooklet dl.bk-dict{margin:0;display:grid;grid-template-columns:max-content 1fr;gap:10px 18px;align-items:start}\
 .brooklet dl.bk-dict dt{font-weight:600;grid-column:1}\
 .brooklet dl.bk-dict dd{margin:0;grid-column:2;min-width:0}\
 </style>";

@@ -58,9 +58,9 @@ rendered! {
     Column => |it: &Column, node: &str| frame::series(it.as_materialized_series(), node),
     LazyFrame => lazy::lazy,
     Expr => |it: &Expr, node: &str| scalar::text_block(&it.to_string(), "Expr", node),
-    Vec<DataFrame> => combine::list_of,
-    Vec<Series> => combine::list_of,
-    Vec<LazyFrame> => combine::list_of,
+    Vec<DataFrame> => |it: &Vec<DataFrame>, _: &str| combine::list_of(it),
+    Vec<Series> => |it: &Vec<Series>, _: &str| combine::list_of(it),
+    Vec<LazyFrame> => |it: &Vec<LazyFrame>, _: &str| combine::list_of(it),
     Vec<Expr> => |it: &Vec<Expr>, node: &str| scalar::debug(it, node),
     Option<DataFrame> => combine::maybe,
     Option<Series> => combine::maybe,
@@ -155,8 +155,15 @@ pub fn one(value: &Value, node: &str) -> MimeBundle {
     value.render(node)
 }
 
-/// `{:#?}`, cut where it gets out of hand.
+/// How long a value in `Debug` form may be to stand on one line.
+const ONE_LINE: usize = 100;
+
+/// `{:?}` where that fits a line, else `{:#?}`, cut where it gets out of hand.
 pub(crate) fn debug_text(value: &(impl Debug + ?Sized)) -> String {
+    let line = format!("{value:?}");
+    if line.chars().count() <= ONE_LINE && !line.contains('\n') {
+        return line;
+    }
     html::shortened(&format!("{value:#?}"), 100_000)
 }
 

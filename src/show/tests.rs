@@ -103,7 +103,7 @@ fn scalars_read_as_rust() {
         (Value::new("a\"b".to_owned()), "\"a\\\"b\""),
         (Value::new("two\nlines".to_owned()), "two\nlines"),
         (Value::new(Some(1.5)), "Some(1.5)"),
-        (Value::new(vec![1i64]), "[\n    1,\n]"),
+        (Value::new(vec![1i64]), "[1]"),
     ] {
         assert_eq!(value.render("x").plain(), text);
         page(&value.render("x"));

@@ -325,7 +325,10 @@ class Kernel:
         return workers[0]
 
     def interrupt(self):
-        self.manager.interrupt_kernel()
+        """Interrupts as a frontend does, and waits until the kernel has taken note."""
+        self.client.control_channel.send(self.client.session.msg("interrupt_request", {}))
+        answer = self.client.get_control_msg(timeout=PATIENCE)
+        assert answer["header"]["msg_type"] == "interrupt_reply" and answer["content"]["status"] == "ok"
 
     def wait_until(self, condition, what, timeout=PATIENCE):
         """Polls for what has no event (the end of a process, the size of a file)."""

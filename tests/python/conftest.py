@@ -10,7 +10,9 @@ import subprocess
 
 import pytest
 
-from brooklet_client import Kernel
+pytest.register_assert_rewrite("brooklet_client")
+
+from brooklet_client import Kernel  # noqa: E402
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 

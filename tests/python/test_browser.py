@@ -88,7 +88,16 @@ class Page:
 
     def open(self, url):
         self.call("Page.navigate", url=url)
-        self.evaluate("new Promise(done => { const look = () => window.jupyterapp ? done(1) : setTimeout(look, 50); look() })")
+        self.until("window.jupyterapp")
+
+    def until(self, condition, seconds=120):
+        """Waits for a condition on the page that has no event."""
+        self.evaluate("""
+            new Promise((done, fail) => {
+              const end = Date.now() + %d;
+              const look = () => (%s) ? done(1) : Date.now() > end ? fail(new Error(document.title + ': ' + document.body.innerText.slice(0, 300))) : setTimeout(look, 20);
+              look();
+            })""" % (seconds * 1000, condition))
 
     def move(self, x, y):
         self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
@@ -117,8 +126,8 @@ def lab(tmp_path_factory, registered):
         "--ServerApp.port=0", "--ServerApp.ip=127.0.0.1", "--IdentityProvider.token=secret",
         f"--LabApp.user_settings_dir={directory / 'settings'}", f"--LabApp.workspaces_dir={directory / 'workspaces'}",
     ]
-    server = Process(command, r"(http://127\.0\.0\.1:\d+/lab\S*)", cwd=notebooks)
-    yield server
+    server = Process(command, r"(http://127\.0\.0\.1:\d+)/lab", cwd=notebooks)
+    yield f"{server.address}/lab?token=secret"
     server.end()
 
 
@@ -131,7 +140,7 @@ def page(lab, tmp_path_factory):
     ]
     browser = Process(command, r"DevTools listening on (ws://\S+)")
     page = Page(browser.address, 1400, 900)
-    page.open(lab.address)
+    page.open(lab)
     yield page
     browser.end()
 
@@ -177,16 +186,28 @@ def test_the_tour_runs_and_its_pictures_and_tables_are_seen(page):
     assert json.loads(page.evaluate(ERRORS)) == []
     counts = json.loads(page.evaluate("JSON.stringify([...window.panel.content.model.cells].filter(it => it.type === 'code' && it.sharedModel.getSource().trim()).map(it => it.executionCount))"))
     assert counts == list(range(1, len(counts) + 1))
-    page.screenshot("jupyterlab.png")
-    # So tall that every cell is in view: the notebook renders what is seen, and no more.
-    page.evaluate("jupyterapp.commands.execute('notebook:move-cursor-up')")
-    page.resize(1400, 9000)
-    page.painted()
-    pictures = visible(page, ".jp-OutputArea .brooklet-dag svg")
-    assert pictures and all(width > 300 and height > 60 for _, _, width, height in pictures), pictures
+    shoot_all(page, "light")
+    pictures = [it for it in visible(page, ".jp-OutputArea .brooklet-dag svg") if it[2] > 100]
+    assert len(pictures) >= 3 and all(height > 60 for _, _, _, height in pictures), pictures
     tables = visible(page, ".jp-OutputArea table")
-    assert tables and all(width > 100 and height > 40 for _, _, width, height in tables), tables
-    page.screenshot("jupyterlab-whole-light.png")
+    assert len(tables) >= 3 and all(width > 100 and height > 40 for _, _, width, height in tables), tables
+
+
+def shoot_all(page, name):
+    """Screenshots of the whole notebook, a tall window at a time; renders every cell by the way."""
+    page.resize(1400, 2400)
+    page.evaluate("window.panel.content.activeCellIndex = 0; document.querySelector('.jp-WindowedPanel-outer').scrollTop = 0")
+    for number in range(1, 20):
+        page.screenshot(f"jupyterlab-{name}-{number}.png")
+        more = page.evaluate("""
+            (() => {
+              const view = document.querySelector('.jp-WindowedPanel-outer');
+              const before = view.scrollTop;
+              view.scrollTop = before + view.clientHeight - 80;
+              return view.scrollTop > before;
+            })()""")
+        if not more:
+            return
 
 
 def test_a_pictures_words_fit_their_boxes(page):
@@ -212,8 +233,8 @@ def test_the_dark_theme_reaches_pictures_and_tables(page):
 
     light = colours()
     page.evaluate("jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Dark' })")
-    page.evaluate("new Promise(done => { const look = () => document.body.dataset.jpThemeLight === 'false' ? done(1) : setTimeout(look, 20); look() })")
+    page.until("document.body.dataset.jpThemeLight === 'false'")
     page.painted()
     dark = colours()
-    page.screenshot("jupyterlab-whole-dark.png")
+    shoot_all(page, "dark")
     assert all(a != b for a, b in zip(light, dark)), (light, dark)

@@ -35,7 +35,7 @@ def flow(notebook):
 def test_expressions_have_values(notebook):
     assert notebook.ok("1 + 1").result == "2"
     assert notebook.ok('"a".to_owned() + "b"').result == '"ab"'
-    assert notebook.ok("let unit = ();").bundles() == []
+    assert not [it for it in notebook.ok("let unit = ();").outputs if it["type"] == "execute_result"]
 
 
 def test_variables_functions_and_types_persist(notebook):
@@ -121,7 +121,7 @@ def test_a_node_is_its_value_and_is_computed_when_needed(flow):
     ("{ let spend = 5; spend + 1 }", "6"),
     ("pair.sum() + pair.left", "21"),
     ("Pair { left: 1, right: 2 }.sum()", "3"),
-    ("pair == Pair { left: 10, right: 1 }", "true"),
+    ("*pair == Pair { left: 10, right: 1 }", "true"),
     ("words.len() + words[0].len()", "11"),
     ("name.clone() + &name", '"n10n10"'),
     ("if spend_mean > 1.0 { sum } else { 0 }", "10"),
@@ -201,7 +201,8 @@ def test_evcxrs_commands_work_and_cannot_end_the_kernel(notebook):
 
 def test_rust_is_completed_and_inspected(notebook):
     notebook.ok("let numbers = vec![1, 2];")
-    assert "is_empty" in notebook.complete("numbers.is_em")["matches"]
+    # rust-analyzer may still be reading polars in the background; until then there is nothing to offer.
+    notebook.wait_until(lambda: "is_empty" in notebook.complete("numbers.is_em")["matches"], "the analysis")
     found = notebook.complete("/* 🦀 */ numbers.is_em")
     assert (found["cursor_start"], found["cursor_end"]) == (len("/* 🦀 */ numbers."), len("/* 🦀 */ numbers.is_em"))
     assert notebook.inspect("let v: Vec<i32> = Vec::new();", 8)["found"]

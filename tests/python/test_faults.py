@@ -59,7 +59,7 @@ def test_a_panic_is_an_error_of_the_node_with_its_place(notebook):
     worker = notebook.worker().pid
     error = notebook.fails("%run panics", "Panic")
     assert "boom at 2" in error.value and "`panics`" in error.value
-    assert "flow.rs:3" in error.traceback
+    assert "flow.rs:4" in error.traceback
     works_again(notebook)
     assert notebook.worker().pid == worker
 

@@ -12,7 +12,8 @@ class BrookletTests(suite.KernelTests):
     def setUpClass(cls):
         super().setUpClass()
         # The first Rust cell starts evcxr, which takes longer than the suite waits for any reply.
-        cls.kc.execute_interactive("1 + 1", timeout=300, store_history=False, output_hook=lambda message: None)
+        for code in ("1 + 1", "%%transform shown\npub fn shown(x: i64) -> i64 { x }"):
+            cls.kc.execute_interactive(code, timeout=300, store_history=False, output_hook=lambda message: None)
 
     language_name = "rust"
     file_extension = ".rs"
@@ -25,7 +26,7 @@ class BrookletTests(suite.KernelTests):
     ]
     complete_code_samples = ["1 + 1", "let x = 1;", "fn f() {}", "%run a", "%input a=1\na + 1", ":vars"]
     incomplete_code_samples = ["fn f() {", 'let s = "abc', "let x =", "/* open", "%%transform t\npub fn f() {"]
-    invalid_code_samples = ["fn f() }", "let 1x = 2;"]
+    invalid_code_samples = ["fn f() }", "let = 2;"]
     code_page_something = "%help"
     code_generate_error = 'panic!("boom")'
     code_execute_result = [
@@ -42,7 +43,7 @@ class BrookletTests(suite.KernelTests):
     code_history_pattern = "1?+ 2"
     supported_history_operations = ("tail", "range", "search")
     code_inspect_sample = "%run"
-    code_clear_output = "brooklet::clear_output(false);"
+    code_clear_output = "clear_output(false);"
 
 
 class WelcomeTests(suite.IopubWelcomeTests):

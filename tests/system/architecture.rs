@@ -1,4 +1,4 @@
-//! Holds the sources to `DESIGN.md` §5 and to the house rules.
+//! Holds the sources to the boundaries of `ARCHITECTURE.md` and to the house rules.
 //!
 //! Each rule is about what must be absent, so the sources are read as text, with comments and string
 //! literals taken out where they could be mistaken for code.

@@ -90,8 +90,8 @@ fn key(view: &View) -> String {
     use std::fmt::Write;
     let mut key = format!("{:?} {}", view.orientation, view.schema);
     for node in &view.nodes {
-        let _ =
-            write!(key, "\n{} {} {} {:?} {}", node.name, node.ty, node.file, node.kind, node.columns.len());
+        let ViewNode { name, ty, kind, file, is_target, columns, .. } = node;
+        let _ = write!(key, "\n{name} {ty} {kind:?} {file} {is_target} {}", columns.len());
     }
     for edge in &view.edges {
         let _ = write!(key, "\n{} {} {}", edge.from, edge.to, edge.optional);
@@ -100,9 +100,8 @@ fn key(view: &View) -> String {
 }
 
 fn is_number(ty: &str) -> bool {
-    ty == "bool"
-        || (ty.starts_with(['i', 'u', 'f']) && ty[1..].chars().all(|it| it.is_ascii_digit()))
-        || ty.ends_with("size")
+    let is_sized = |it: &str| it.starts_with(['i', 'u', 'f']) && it[1..].parse::<u8>().is_ok();
+    matches!(ty, "bool" | "usize" | "isize") || is_sized(ty)
 }
 
 /// The size a box wants: room for its name, its type, and what a run adds.
@@ -266,10 +265,10 @@ impl Plan<'_> {
     fn hulls(&self, boxes: &[Rect], files: &[&str]) -> Vec<Hull> {
         let owner = self.owners(files);
         let mut hulls = Vec::new();
-        for file in 0..files.len() {
+        for (file, path) in files.iter().enumerate() {
             let own = boxes.iter().zip(&owner).filter(|it| *it.1 == Owner::File(file)).map(|it| *it.0);
             let own: Vec<Rect> = own.collect();
-            let is_box = self.view.nodes.iter().any(|it| it.kind == Kind::File && it.file == files[file]);
+            let is_box = self.view.nodes.iter().any(|it| it.kind == Kind::File && it.file == *path);
             if own.is_empty() || is_box {
                 continue;
             }

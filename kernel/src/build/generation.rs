@@ -51,7 +51,6 @@ pub struct Message {
 pub struct Compiled {
     pub library: PathBuf,
     pub took: Duration,
-    pub warnings: Vec<Message>,
 }
 
 #[derive(Clone, Debug)]
@@ -109,7 +108,7 @@ impl Compiler {
             return Err(Failed::Killed);
         }
         if status.success() {
-            return Ok(Compiled { library, took: started.elapsed(), warnings: messages });
+            return Ok(Compiled { library, took: started.elapsed() });
         }
         if messages.iter().any(|it| it.is_error) {
             return Err(Failed::Messages(messages));

@@ -268,7 +268,8 @@ fn zz_measure() {
     }
     tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).init();
     let Some(mut story) = Story::begin() else { return };
-    let image: crate::build::image::Image = serde_json::from_slice(&std::fs::read("/tmp/cells_image/image.json").unwrap()).unwrap();
+    let image: crate::build::image::Image =
+        serde_json::from_slice(&std::fs::read("/tmp/cells_image/image.json").unwrap()).unwrap();
     let manifest = std::fs::read_to_string(image.source.join("Cargo.toml")).unwrap();
     let manifest: toml::Table = toml::from_str(&manifest).unwrap();
     let polars = manifest["workspace"]["dependencies"]["polars"].to_string();
@@ -282,7 +283,7 @@ fn zz_measure() {
             ("polars".to_owned(), polars),
         ],
         lockfile: Some(image.lockfile.clone()),
-        prelude: "use brooklet::prelude::*;".to_owned(),
+        prelude: "mod image { #[cfg(brooklet_image)] extern crate brooklet_image as _; }\nuse brooklet::prelude::*;".to_owned(),
         generation: "generation".to_owned(),
         rehearsal: "df!(\"a\" => [1])?".to_owned(),
     };
@@ -291,11 +292,20 @@ fn zz_measure() {
         if let Some(code) = line.strip_prefix("complete ") {
             let started = Instant::now();
             let found = story.cells.complete(code, code.len(), Duration::from_secs(60));
-            eprintln!("{:?} complete {code} {} {:?}", started.elapsed(), found.items.len(), found.items.first());
+            eprintln!(
+                "{:?} complete {code} {} {:?}",
+                started.elapsed(),
+                found.items.len(),
+                found.items.first()
+            );
         } else if let Some(code) = line.strip_prefix("inspect ") {
             let started = Instant::now();
             let found = story.cells.inspect(code, code.len(), Duration::from_secs(60));
-            eprintln!("{:?} inspect {code} {:?}", started.elapsed(), found.map(|it| it.plain().chars().take(200).collect::<String>()));
+            eprintln!(
+                "{:?} inspect {code} {:?}",
+                started.elapsed(),
+                found.map(|it| it.plain().chars().take(200).collect::<String>())
+            );
         } else if let Some(time) = line.strip_prefix("sleep ") {
             thread::sleep(Duration::from_secs_f64(time.parse().unwrap()));
         } else {

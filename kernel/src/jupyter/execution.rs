@@ -166,10 +166,14 @@ impl Kernel {
                 (ExecuteReply::error(execution_count, &pages, error), true)
             }
         };
-        self.finish(&origin, Some(Content::new("execute_reply", &reply)));
-        if failed && stop {
-            // Still marked as running, so that nothing read here starts.
+        let abort = failed && stop;
+        if abort {
+            // What was sent before the reply is in line and is aborted; what a client sends once it has the
+            // reply is not. Still marked as running, so that nothing read here starts.
             self.read_shell();
+        }
+        self.finish(&origin, Some(Content::new("execute_reply", &reply)));
+        if abort {
             self.abort_queue();
         }
         self.executions.running = None;

@@ -203,7 +203,7 @@ impl Pipeline {
         if *file != root && root.strip_prefix(&self.shared.base).ok() != Some(file) {
             return None;
         }
-        let span = shims.provenance(*line)?.span;
+        let span = shims.provenance(*line as usize)?.span;
         let code = if message.code.is_empty() { "generated-code" } else { &message.code };
         let diagnostic = if message.is_error {
             Diagnostic::error(code, message.message.clone())

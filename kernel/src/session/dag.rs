@@ -105,12 +105,15 @@ impl Execution<'_> {
         let mut view = View::of(&revision.graph, selection);
         let root = frontend_root(&self.shared.base);
         view.locate(&revision.sources, |file| open_path(file, root.as_deref()));
+        for node in view.nodes.iter_mut().filter(|it| !it.file.is_empty()) {
+            node.file = self.shared.shown_path(&node.file);
+        }
         self.shared.knowledge().mirror.paint(&mut view);
         view
     }
 
     pub(super) fn nothing_watched(&self) -> crate::engine::CellError {
-        let watched = self.shared.reloader.watched();
+        let watched = self.shared.watched();
         if watched.is_empty() {
             errors::hinted("NothingWatched", "no transform files are watched", "%watch FILE.rs")
         } else {

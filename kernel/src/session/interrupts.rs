@@ -1,15 +1,21 @@
 //! What an interrupt stops, which depends on what the running cell is doing.
 //!
-//! Rules (DESIGN §2): while compiling, the compiler is killed and nothing is lost; while user code runs, the
+//! Rules: while compiling, the compiler is killed and nothing is lost; while user code runs, the
 //! first interrupt asks the driver to stop before the next step, the second kills the worker, and if
 //! nobody presses twice ten seconds do. An interrupt that arrives between two phases is kept and
 //! answered by the next one. When nothing runs an interrupt means nothing.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread;
 use std::time::Duration;
 
+use super::Shared;
+use crate::engine::Stream;
+
 /// How long user code may go on after the first interrupt.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(10);
+/// After this the user is told what the interrupt waits for.
+const TELL_AFTER: Duration = Duration::from_millis(600);
 
 /// What the running cell is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -141,6 +147,45 @@ impl Interrupts {
             |it: &mut State| it.cell == cell && matches!(it.phase, Phase::Running | Phase::RunningCell);
         let waited = self.changed.wait_timeout_while(self.state(), limit, is_running);
         !waited.unwrap_or_else(|it| it.into_inner()).1.timed_out()
+    }
+}
+
+impl Shared {
+    /// Kills the worker; whoever waits for it is told of its death.
+    pub fn kill_worker(&self) {
+        if let Some(worker) = self.link().worker.clone() {
+            worker.kill();
+        }
+    }
+
+    /// The first interrupt while user code runs. Returns at once. If the code goes on for too long, nobody may be there to
+    /// press again.
+    pub fn ask_worker_to_stop(self: &Arc<Self>, cell: u64) {
+        if let Some(worker) = self.link().worker.clone() {
+            worker.interrupt();
+        }
+        let shared = self.clone();
+        let wait = move || {
+            if shared.interrupts.ends_within(cell, TELL_AFTER) {
+                return;
+            }
+            let what = match shared.interrupts.phase() {
+                Phase::RunningCell => "the running cell cannot be stopped between two steps".to_owned(),
+                _ => match super::text::list(&shared.knowledge().mirror.running()) {
+                    running if running.is_empty() => "waiting for the running step to end".to_owned(),
+                    running => format!("waiting for {running} to end"),
+                },
+            };
+            let seconds = PATIENCE.as_secs();
+            let line = format!(
+                "{what}; interrupt again to kill the worker now, or it is killed after {seconds} s\n"
+            );
+            shared.screen.stream(Stream::Stderr, &line);
+            if !shared.interrupts.ends_within(cell, PATIENCE) {
+                shared.kill_worker();
+            }
+        };
+        let _ = thread::Builder::new().name("patience".into()).spawn(wait);
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use brooklet_graph::graph::diff;
 use brooklet_graph::picture::State as NodeState;
@@ -19,6 +20,9 @@ use crate::engine::Stream;
 use crate::reload::{Problems, Revision};
 use crate::worker::{CellReply, Death, Listener, Worker};
 
+/// The format of the message by which code clears what it has shown: `{"wait": bool}`.
+const CLEAR_OUTPUT: &str = "application/vnd.brooklet.clear-output+json";
+
 /// A worker and what was committed to it.
 #[derive(Default)]
 pub struct Link {
@@ -27,6 +31,8 @@ pub struct Link {
     pub committed: Option<Arc<Revision>>,
     /// How the last cell's code ended in the worker; taken by the cell that waits for it.
     pub cell_reply: Option<std::result::Result<CellReply, Death>>,
+    /// When the last cell was compiled and began to run.
+    pub cell_began: Option<Instant>,
 }
 
 impl Shared {
@@ -169,8 +175,10 @@ impl Listener for Ears {
     }
 
     fn display(&self, bundle: MimeBundle) {
-        if let Some(output) = self.0.upgrade().and_then(|it| it.screen.output()) {
-            output.display(&bundle, None);
+        let Some(output) = self.0.upgrade().and_then(|it| it.screen.output()) else { return };
+        match bundle.data.get(CLEAR_OUTPUT) {
+            Some(clear) => output.clear(clear.get("wait").and_then(|it| it.as_bool()).unwrap_or_default()),
+            None => output.display(&bundle, None),
         }
     }
 
@@ -201,6 +209,7 @@ impl Host for CellHost {
         let Some(worker) = shared.link().worker.clone() else { return died };
         // evcxr believes that it runs, so it must, however often the user has pressed.
         let _phase = shared.interrupts.enter_anyway(Phase::RunningCell);
+        shared.link().cell_began = Some(Instant::now());
         let reply = worker.cell(library, function);
         let answer = match &reply {
             Ok(reply) => HostReply { control_lines: reply.control_lines.clone(), died: false },

@@ -6,13 +6,13 @@ use brooklet_graph::graph::{Graph, Node, NodeKind, check_targets};
 use brooklet_graph::picture::{self, Selection, View};
 use brooklet_graph::wire::MimeBundle;
 
-use super::Execution;
 use super::errors::{self, Result};
 use super::grammar::Call;
 use super::interrupts::Phase;
 use super::run::names;
 use super::text::{self, Table};
 use super::words::unquote;
+use super::{Execution, Shared};
 use crate::engine::CellError;
 use crate::highlight;
 use crate::reload::Revision;
@@ -92,7 +92,7 @@ impl Execution<'_> {
                 &format!("%input {}=…", node.name),
             ));
         };
-        let place = format!("{}:{}", node.file, node.line);
+        let place = self.shared.place(node);
         self.show(format!("// {place}\n{source}"), Some(source_html(&place, source)));
         Ok(())
     }
@@ -149,6 +149,17 @@ impl Execution<'_> {
                 self.show(line, None);
                 Ok(())
             }
+        }
+    }
+}
+
+impl Shared {
+    /// File and line of a node; empty for an input.
+    pub fn place(&self, node: &Node) -> String {
+        if node.file.is_empty() {
+            String::new()
+        } else {
+            format!("{}:{}", self.shown_path(&node.file), node.line)
         }
     }
 }

@@ -50,7 +50,7 @@ impl Execution<'_> {
         knowledge.mirror = Mirror::default();
         knowledge.last_run = None;
         drop(knowledge);
-        let watched = self.shared.reloader.watched();
+        let watched = self.shared.watched();
         let kept = if watched.is_empty() {
             String::new()
         } else {

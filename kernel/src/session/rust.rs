@@ -79,8 +79,12 @@ impl Execution<'_> {
     fn evaluate(&self, revision: &Arc<Revision>, code: &str, original: &str) -> Result<()> {
         self.shared.commit(revision)?;
         let cells = self.shared.cells_ready()?;
-        self.shared.link().cell_reply = None;
-        let progress = ProgressLine::new(self.output.clone());
+        {
+            let mut link = self.shared.link();
+            link.cell_reply = None;
+            link.cell_began = None;
+        }
+        let progress = ProgressLine::new(self.shared, self.output.clone());
         let phase = self.shared.enter(Phase::CompilingCell)?;
         let name = format!("cell [{}]", self.count);
         let reply = cells.evaluate(CellCode { code, original, name: &name }, &|notice| match notice {
@@ -264,6 +268,7 @@ fn split_commands(body: &str) -> (&str, &str) {
 
 /// One line that tells what the compiler does, if that takes long.
 struct ProgressLine {
+    shared: Arc<Shared>,
     output: Arc<dyn Output>,
     id: String,
     started: Instant,
@@ -273,22 +278,24 @@ struct ProgressLine {
 
 #[derive(Default)]
 struct Progress {
+    /// What evcxr said last; empty if it has not.
     line: String,
     is_shown: bool,
     is_over: bool,
 }
 
 impl ProgressLine {
-    fn new(output: Arc<dyn Output>) -> ProgressLine {
+    fn new(shared: &Arc<Shared>, output: Arc<dyn Output>) -> ProgressLine {
         let (id, started) = (fresh_id("progress"), Instant::now());
-        let line = "compiling the cell".to_owned();
-        let state = Arc::new((Mutex::new(Progress { line, ..Progress::default() }), Condvar::new()));
+        let state = Arc::new((Mutex::new(Progress::default()), Condvar::new()));
         let thread = {
             let (state, output, id) = (state.clone(), output.clone(), id.clone());
-            let keep_telling = move || tell(&state, &*output, &id, started);
+            let shared = shared.clone();
+            let keep_telling =
+                move || tell(&state, &*output, &id, started, &|| shared.link().cell_began.is_some());
             thread::Builder::new().name("progress".into()).spawn(keep_telling).ok()
         };
-        ProgressLine { output, id, started, state, thread }
+        ProgressLine { shared: shared.clone(), output, id, started, state, thread }
     }
 
     fn say(&self, line: &str) {
@@ -304,22 +311,35 @@ impl Drop for ProgressLine {
             let _ = thread.join();
         }
         if locked(&self.state.0).is_shown {
-            let took = text::duration(self.started.elapsed().as_secs_f64() * 1_000.0);
+            let ended = self.shared.link().cell_began.unwrap_or_else(Instant::now);
+            let took = text::duration((ended - self.started).as_secs_f64() * 1_000.0);
             self.output.update(&muted(&format!("compiled in {took}")), &self.id);
         }
     }
 }
 
-/// Waits until there is something to tell, then tells it every second.
-fn tell(state: &(Mutex<Progress>, Condvar), output: &dyn Output, id: &str, started: Instant) {
+/// Waits until there is something to tell, then tells it every second until the cell runs.
+fn tell(
+    state: &(Mutex<Progress>, Condvar),
+    output: &dyn Output,
+    id: &str,
+    started: Instant,
+    has_begun: &dyn Fn() -> bool,
+) {
     let mut wait = QUIET;
     loop {
         let waited = state.1.wait_timeout_while(locked(&state.0), wait, |it| !it.is_over);
         let mut progress = waited.unwrap_or_else(|it| it.into_inner()).0;
-        if progress.is_over {
+        if progress.is_over || has_begun() {
             return;
         }
-        let bundle = muted(&format!("{} ({} s)", progress.line, started.elapsed().as_secs()));
+        let seconds = started.elapsed().as_secs();
+        let line = match &*progress.line {
+            "" if seconds < 5 => "compiling the cell",
+            "" => "rust-analyzer works out the types; the first time it reads all of polars",
+            line => line,
+        };
+        let bundle = muted(&format!("{line} ({seconds} s)"));
         let was_shown = std::mem::replace(&mut progress.is_shown, true);
         drop(progress);
         if was_shown {

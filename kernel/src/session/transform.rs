@@ -79,7 +79,7 @@ impl Execution<'_> {
         }
         let path = match call.value("--write") {
             Some(file) => self.written_path(call, &file)?,
-            None => self.shared.directory.path().join("transforms").join(format!("{name}.rs")),
+            None => self.shared.transforms_directory().join(format!("{name}.rs")),
         };
         let failed = |error: std::io::Error| {
             errors::plain("FileError", format!("cannot write {}: {error}", path.display()))

@@ -65,7 +65,6 @@ impl Execution<'_> {
         if pairs.is_empty() {
             return self.show_inputs();
         }
-        let graph = self.shared.newest().map(|it| it.graph.clone()).unwrap_or_default();
         let mut knowledge = self.shared.knowledge();
         if let Some(name) = in_both(&pairs, &knowledge.config) {
             let error =
@@ -76,7 +75,9 @@ impl Execution<'_> {
         let changed = set(&mut knowledge.inputs, pairs);
         stale(&mut knowledge, &changed);
         drop(knowledge);
-        for warning in warnings(&given, &graph) {
+        // While the files do not compile nobody knows what they will take.
+        let Ok(revision) = self.revision() else { return Ok(()) };
+        for warning in warnings(&given, &revision.graph) {
             self.output.stream(Stream::Stderr, &format!("warning: {warning}\n"));
         }
         Ok(())

@@ -19,7 +19,7 @@ impl Execution<'_> {
     pub(super) fn watch(&self, call: &Call) -> Result<()> {
         let paths = call.texts();
         if paths.is_empty() && !call.flag("--allow-overrides") {
-            let watched = self.shared.reloader.watched();
+            let watched = self.shared.watched();
             if watched.is_empty() {
                 return Err(errors::usage(
                     &call.error("nothing is watched yet: %watch needs a file or a directory"),
@@ -37,6 +37,7 @@ impl Execution<'_> {
     pub(super) fn unwatch(&self, call: &Call) -> Result<()> {
         let removed = self.shared.reloader.unwatch(&call.texts());
         let removed = removed.map_err(|it| errors::usage(&call.error(it)))?;
+        let removed: Vec<String> = removed.iter().map(|it| self.shared.shown_path(it)).collect();
         if removed.is_empty() {
             self.show("nothing is watched", None);
             return Ok(());
@@ -67,7 +68,7 @@ impl Execution<'_> {
         let mut view = self.view(revision, &Selection::default());
         view.mark_change(change);
         let id = fresh_id("dag");
-        let line = line(&revision.graph, &self.shared.reloader.watched(), change);
+        let line = line(&revision.graph, &self.shared.watched(), change);
         let picture = draw(&view, &id);
         let html = picture.data.get("text/html").and_then(|it| it.as_str()).unwrap_or_default();
         let html =

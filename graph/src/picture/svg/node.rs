@@ -59,7 +59,12 @@ impl Picture<'_> {
         // The name comes first; the rest takes what is left, or nothing.
         let name = cut_middle(&node.name, room, Font::Name);
         let left = room - width(&name, Font::Name) - 8.0;
-        let about = if left < 24.0 { String::new() } else { cut_end(about, left, Font::Meta) };
+        let about = match left {
+            _ if left < 24.0 => String::new(),
+            // The end of a path says more than its middle.
+            _ if about.contains('/') => cut_middle(about, left, Font::Meta),
+            _ => cut_end(about, left, Font::Meta),
+        };
         *out += &format!("<text class=\"a\">{}</text>", escape(&name));
         if !about.is_empty() {
             *out +=
