@@ -299,7 +299,7 @@ mod tests {
         let shown = shown.lock().unwrap();
         assert_eq!(shown[..4], ["2", "\"a\"", "\"a\"", "<Silent>"]);
         assert_eq!(shown[4], "[\"a\"]");
-        assert_eq!(shown[5], "[\n    1.5,\n]");
+        assert_eq!(shown[5], "[1.5]");
         assert!(shown[6].contains("shape: (1, 1)"), "{}", shown[6]);
     }
 }
