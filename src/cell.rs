@@ -7,10 +7,11 @@
 use std::any::Any;
 use std::collections::HashMap;
 use std::fmt::Debug;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use brooklet_graph::wire::{FromWorker, MimeBundle};
+use crossbeam_channel::{Sender, bounded};
 use polars::prelude::{Column, DataFrame, Expr, IntoLazy, LazyFrame, Series};
 
 use crate::glue::{NodeValue, Ty};
@@ -194,6 +195,46 @@ pub const CLEAR_OUTPUT: &str = "application/vnd.brooklet.clear-output+json";
 pub fn clear_output(wait: bool) {
     let bundle = MimeBundle::default().with(CLEAR_OUTPUT, serde_json::json!({ "wait": wait }));
     send(FromWorker::Display { bundle }, "");
+}
+
+/// Where the answer to the one open question goes.
+static QUESTION: Mutex<Option<Sender<Result<String, String>>>> = Mutex::new(None);
+
+/// Asks the person at the notebook for a line of text.
+///
+/// # Errors
+/// If the frontend cannot ask (a notebook that is run without a person), or the question was interrupted.
+pub fn input(prompt: &str) -> io::Result<String> {
+    ask(prompt, false)
+}
+
+/// As [`input`], for text that is not shown while it is typed.
+///
+/// # Errors
+/// As [`input`].
+pub fn password(prompt: &str) -> io::Result<String> {
+    ask(prompt, true)
+}
+
+fn ask(prompt: &str, password: bool) -> io::Result<String> {
+    // One question at a time, whatever thread asks.
+    static ASKING: Mutex<()> = Mutex::new(());
+    let _asking = lock(&ASKING);
+    if lock(&OUTPUT).is_none() {
+        return Err(io::Error::other("there is no notebook to ask"));
+    }
+    let (answer, answered) = bounded(1);
+    *lock(&QUESTION) = Some(answer);
+    send(FromWorker::Ask { prompt: prompt.to_owned(), password }, "");
+    let text = answered.recv().unwrap_or_else(|_| Err("the notebook is gone".to_owned()));
+    text.map_err(io::Error::other)
+}
+
+/// Gives the answer to whoever asks; an answer to nobody is dropped.
+pub fn answer(text: Result<String, String>) {
+    if let Some(question) = lock(&QUESTION).take() {
+        let _ = question.send(text);
+    }
 }
 
 /// A cell's last expression.

@@ -10,5 +10,5 @@ pub use chrono::{NaiveDate, NaiveDateTime};
 pub use polars;
 pub use polars::prelude::*;
 
-pub use crate::cell::{clear_output, display};
+pub use crate::cell::{clear_output, display, input, password};
 pub use crate::show::{Render, html};

@@ -85,6 +85,8 @@ fn read(mut socket: UnixStream, messages: &Sender<ToWorker>, interrupt: &AtomicB
     loop {
         match wire::receive::<ToWorker>(&mut socket) {
             Ok(Some(ToWorker::Interrupt)) => interrupt.store(true, Ordering::Relaxed),
+            // The run thread stands in the question, so the answer cannot go through its queue.
+            Ok(Some(ToWorker::Answer { text })) => cell::answer(text),
             Ok(Some(message)) => {
                 match &message {
                     // An interrupt that came before belongs to what ran before. Cleared here and not where
@@ -185,7 +187,7 @@ impl Worker {
                 // The store itself belongs to code that may be gone; its memory is the price.
                 ToWorker::ForgetCells => self.variables = CellVariables::none(),
                 ToWorker::Shutdown => break,
-                ToWorker::Hello { .. } | ToWorker::Interrupt => {}
+                ToWorker::Hello { .. } | ToWorker::Interrupt | ToWorker::Answer { .. } => {}
             }
         }
         // Others hold the output's sender too; without this the writer would never end.

@@ -102,8 +102,8 @@ struct Case {
     files: Vec<(String, String)>,
     sources: Sources,
     graph: Graph,
-    /// The graph at the last block that looked at it.
-    seen: Graph,
+    /// The graph before the last file was written.
+    before: Graph,
     driver: Driver,
     /// What no block has told yet.
     diagnostics: Vec<Diagnostic>,
@@ -117,7 +117,6 @@ impl Case {
         match kind {
             "rust" => {
                 let name = heading.split('`').nth(1).ok_or("no line above names the file")?;
-                self.everything_was_said()?;
                 match self.files.iter_mut().find(|(it, _)| it == name) {
                     Some((_, text)) => body.clone_into(text),
                     None => self.files.push((name.to_owned(), body.to_owned())),
@@ -130,13 +129,9 @@ impl Case {
                 self.run(body)?;
                 Ok(body.to_owned())
             }
-            "graph" => {
-                self.seen = self.graph.clone();
-                Ok(self.graph.nodes.values().map(node_line).collect())
-            }
+            "graph" => Ok(self.graph.nodes.values().map(node_line).collect()),
             "changes" => {
-                let change = graph::diff(&self.seen, &self.graph);
-                self.seen = self.graph.clone();
+                let change = graph::diff(&self.before, &self.graph);
                 let kinds = [
                     ("added", change.added),
                     ("changed", change.changed),
@@ -197,11 +192,10 @@ impl Case {
             let committed = self.driver.commit(graph.clone(), &table.functions, &parsed.type_key);
             committed.expect("all functions are there, and all are of i64");
         }
-        self.graph = graph;
+        self.before = std::mem::replace(&mut self.graph, graph);
     }
 
     fn run(&mut self, body: &str) -> Result<(), String> {
-        self.seen = self.graph.clone();
         let (first, script) = body.split_once('\n').unwrap_or((body, ""));
         let request = request(first)?;
         let names = |literals: &Literals| literals.keys().cloned().collect();

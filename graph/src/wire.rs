@@ -89,6 +89,10 @@ pub enum ToWorker {
         library: String,
         function: String,
     },
+    /// What the person at the frontend typed, or why there is no answer.
+    Answer {
+        text: Result<String, String>,
+    },
     /// Drops the variables that cells keep.
     ForgetCells,
     /// Sets the flag that is looked at between steps.
@@ -145,6 +149,11 @@ pub enum FromWorker {
     /// Something that code of a cell or a transform wants shown now.
     Display {
         bundle: MimeBundle,
+    },
+    /// Code waits for a line from the person at the frontend. Answer: `ToWorker::Answer`.
+    Ask {
+        prompt: String,
+        password: bool,
     },
     /// The value of the cell's last expression.
     CellValue {

@@ -4,7 +4,7 @@
 //! killed whole, and each notices by itself when the kernel is gone, also after `kill -9`.
 #![allow(unsafe_code, reason = "the one file of this crate that calls the system directly")]
 
-use std::ffi::{CString, c_void};
+use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -68,38 +68,19 @@ pub fn take_fd(number: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// Copies an open file to a number of the system's choice and points the old number elsewhere: used to
-/// keep a protocol stream apart from prints to fd 1.
-///
-/// # Errors
-/// As the system gives them.
-pub fn move_fd(from: RawFd, replacement: &impl AsRawFd) -> io::Result<OwnedFd> {
-    // SAFETY: plain system calls on numbers; the new number is owned by nobody else.
-    unsafe {
-        let kept = libc::fcntl(from, libc::F_DUPFD_CLOEXEC, 10);
-        if kept < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        let kept = OwnedFd::from_raw_fd(kept);
-        if libc::dup2(replacement.as_raw_fd(), from) < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        Ok(kept)
-    }
-}
-
 /// Kills a process group at once. A group that is gone already is no error.
 pub fn kill_group(leader: u32) {
-    // SAFETY: kill has no memory effects. 0 and 1 would mean our own group and everybody.
+    // 0 and 1 would mean our own group and everybody.
     if leader > 1 {
+        // SAFETY: kill has no effect on memory.
         unsafe { libc::kill(-(leader as i32), libc::SIGKILL) };
     }
 }
 
 /// Kills one process at once.
 pub fn kill_process(pid: u32) {
-    // SAFETY: as above.
     if pid > 1 {
+        // SAFETY: kill has no effect on memory.
         unsafe { libc::kill(pid as i32, libc::SIGKILL) };
     }
 }
@@ -149,25 +130,6 @@ pub fn call_worker_entry(library: &Path, fd: RawFd) -> Result<i32, String> {
         let code = entry(fd);
         std::mem::forget(library);
         Ok(code)
-    }
-}
-
-/// Loads a cell's library and calls a function of evcxr's shape in it. Returns the new variable store.
-///
-/// # Errors
-/// The loader's message.
-pub fn load_and_call(library: &Path, function: &str, store: *mut c_void) -> Result<*mut c_void, String> {
-    let name = CString::new(function).map_err(|error| error.to_string())?;
-    // SAFETY: evcxr names a library that it built a moment ago, and a function of this signature in it.
-    // The library is never unloaded, since the store may point into it.
-    unsafe {
-        let library = libloading::Library::new(library).map_err(|error| error.to_string())?;
-        let call = library
-            .get::<extern "C" fn(*mut c_void) -> *mut c_void>(name.as_bytes_with_nul())
-            .map_err(|error| error.to_string())?;
-        let store = call(store);
-        std::mem::forget(library);
-        Ok(store)
     }
 }
 

@@ -33,8 +33,6 @@ pub const CRATE: &str = "transforms";
 pub struct Revision {
     /// Counts accepted contents.
     pub number: u64,
-    /// Hash of the watched files' contents.
-    pub hash: String,
     pub sources: Sources,
     /// Module path of each file in the generated crate.
     pub modules: Vec<Vec<String>>,
@@ -46,7 +44,6 @@ pub struct Revision {
     /// Empty if the files hold no function.
     pub library: PathBuf,
     pub type_key: String,
-    pub compile_milliseconds: f64,
 }
 
 /// Why the current content gives no revision. All of it at once.
@@ -59,7 +56,7 @@ pub struct Problems {
     /// The compiler was stopped on demand.
     pub interrupted: bool,
     /// The image or the compiler itself failed.
-    pub build: Option<BuildError>,
+    pub build: Option<Box<BuildError>>,
 }
 
 /// Keeps the watched files compiled.

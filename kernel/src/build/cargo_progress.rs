@@ -34,11 +34,10 @@ pub fn read(mut from: impl Read, started: Instant, report: &dyn Fn(&Progress)) -
             let line = String::from_utf8_lossy(&pending).trim().to_owned();
             pending.clear();
             match parse(&line) {
+                Some((what, done, _)) if last.as_ref() == Some(&(what.clone(), done)) => {}
                 Some((what, done, total)) => {
-                    if last.as_ref() != Some(&(what.clone(), done)) {
-                        last = Some((what.clone(), done));
-                        report(&Progress { what, done, total, elapsed: started.elapsed() });
-                    }
+                    last = Some((what.clone(), done));
+                    report(&Progress { what, done, total, elapsed: started.elapsed() });
                 }
                 None if line.starts_with("Blocking") => report(&Progress {
                     what: "waiting for another cargo to finish".to_owned(),

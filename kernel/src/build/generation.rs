@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
@@ -48,12 +47,6 @@ pub struct Message {
 }
 
 #[derive(Clone, Debug)]
-pub struct Compiled {
-    pub library: PathBuf,
-    pub took: Duration,
-}
-
-#[derive(Clone, Debug)]
 pub enum Failed {
     /// The user's code, or ours, does not compile.
     Messages(Vec<Message>),
@@ -81,9 +74,8 @@ impl Compiler {
         }
     }
 
-    /// Compiles one generation.
-    pub fn compile(&self, image: &Image, request: &Request) -> Result<Compiled, Failed> {
-        let started = Instant::now();
+    /// Compiles one generation and answers with its library.
+    pub fn compile(&self, image: &Image, request: &Request) -> Result<PathBuf, Failed> {
         let library = request.out_directory.join(format!("lib{}-{}.so", request.crate_name, request.number));
         let mut rustc = command(image, request);
         os::lead_group(&mut rustc);
@@ -108,7 +100,7 @@ impl Compiler {
             return Err(Failed::Killed);
         }
         if status.success() {
-            return Ok(Compiled { library, took: started.elapsed() });
+            return Ok(library);
         }
         if messages.iter().any(|it| it.is_error) {
             return Err(Failed::Messages(messages));

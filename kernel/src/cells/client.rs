@@ -203,11 +203,15 @@ impl Cells {
         names
     }
 
-    /// Kills the cells process. The next cell starts a new one, and is told which variables are lost.
+    /// Kills the cells process, and returns when it is gone. The next cell starts a new one, and is told
+    /// which variables are lost.
     pub fn kill(&self) {
-        if let Slot::Ready(process) = &locked(&self.shared.state).slot {
-            process.kill();
-        }
+        let process = match &locked(&self.shared.state).slot {
+            Slot::Ready(process) => process.clone(),
+            _ => return,
+        };
+        process.kill();
+        process.wait_for_end();
     }
 
     /// Starts over with no variables and definitions, on purpose: nothing is told.
@@ -314,9 +318,7 @@ impl Shared {
                 && since.elapsed() > GIVE_UP
             {
                 process.kill();
-                while process.is_alive() {
-                    thread::sleep(Duration::from_millis(5));
-                }
+                process.wait_for_end();
             }
         }
         self.begin();

@@ -15,7 +15,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use tempfile::TempDir;
@@ -30,6 +30,8 @@ use crate::os;
 const PREFIX: &str = "brooklet-cells-";
 /// How long a process may take from exec to its first word. Nothing slow happens before.
 const FIRST_WORD: Duration = Duration::from_secs(20);
+/// How long a killed process may take to be gone.
+const END_GRACE: Duration = Duration::from_secs(2);
 /// Lines kept of what the process printed last.
 const LAST_WORDS: usize = 30;
 
@@ -179,6 +181,14 @@ impl Process {
     pub fn kill(&self) {
         self.wanted.store(true, Ordering::SeqCst);
         os::kill_group(self.pid);
+    }
+
+    /// Waits until a killed process is reaped; not for ever, since the system may be slow to end it.
+    pub fn wait_for_end(&self) {
+        let deadline = Instant::now() + END_GRACE;
+        while self.is_alive() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// Kills the compilers that evcxr runs to build a cell, and nothing else: not its child, and not the

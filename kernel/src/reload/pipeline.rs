@@ -38,7 +38,6 @@ pub struct Pipeline {
 struct Built {
     generation: u64,
     library: PathBuf,
-    milliseconds: f64,
 }
 
 impl Pipeline {
@@ -105,7 +104,7 @@ impl Pipeline {
         let has_functions = parsed.files.iter().any(|file| !file.functions.is_empty());
         let has_text = sources.files.iter().any(|file| !file.text.trim().is_empty());
         let mut compiler = Vec::new();
-        let mut built = Built { generation: 0, library: PathBuf::new(), milliseconds: 0.0 };
+        let mut built = Built { generation: 0, library: PathBuf::new() };
         let mut interrupted = false;
         let mut failed = None;
         if has_functions || has_text {
@@ -130,13 +129,18 @@ impl Pipeline {
         diagnostic::sort(&mut diagnostics);
         let is_wrong = diagnostics.iter().any(|it| it.severity == Severity::Error);
         if is_wrong || !compiler.is_empty() || interrupted || failed.is_some() {
-            return Err(Problems { sources, diagnostics, compiler, interrupted, build: failed });
+            return Err(Problems {
+                sources,
+                diagnostics,
+                compiler,
+                interrupted,
+                build: failed.map(Box::new),
+            });
         }
         let number = self.next_revision.get();
         self.next_revision.set(number + 1);
         Ok(Revision {
             number,
-            hash,
             modules,
             type_key: parsed.type_key.clone(),
             parsed,
@@ -145,7 +149,6 @@ impl Pipeline {
             warnings: diagnostics,
             generation: built.generation,
             library: built.library,
-            compile_milliseconds: built.milliseconds,
         })
     }
 
@@ -163,7 +166,7 @@ impl Pipeline {
         fs::write(&root, root_text).map_err(failed)?;
         let number = self.next_generation.get();
         self.next_generation.set(number + 1);
-        let compiled = self.shared.compiler.compile(
+        let library = self.shared.compiler.compile(
             &image,
             &Request {
                 crate_name: CRATE,
@@ -175,8 +178,7 @@ impl Pipeline {
                 base: self.shared.base.clone(),
             },
         )?;
-        let milliseconds = compiled.took.as_secs_f64() * 1000.0;
-        let built = Built { generation: number, library: compiled.library, milliseconds };
+        let built = Built { generation: number, library };
         let mut all = self.built.borrow_mut();
         all.push_front((hash.to_owned(), built.clone()));
         all.truncate(REMEMBERED);

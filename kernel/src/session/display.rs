@@ -4,7 +4,7 @@
 //! one always. So events only change a [`View`]; a thread of its own draws it when the time has come, and
 //! `finish` draws the end. A run that ends before the first picture was due shows one picture in all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -48,6 +48,16 @@ pub struct Seen {
     pub summary: Summary,
     /// How long its last run took.
     pub milliseconds: Option<f64>,
+}
+
+impl Seen {
+    /// A value that was there is one of before; what had none is as if it never ran.
+    fn grow_stale(&mut self) {
+        self.state = match self.state {
+            State::Done { .. } | State::Reused | State::Taken | State::Stale => State::Stale,
+            _ => State::Idle,
+        };
+    }
 }
 
 impl Mirror {
@@ -97,32 +107,23 @@ impl Mirror {
 
     /// Marks the nodes and all downstream of them as stale, where they have a value.
     pub fn stale(&mut self, names: &[String], graph: &Graph) {
-        let mut stale: Vec<&str> = names.iter().map(String::as_str).collect();
+        let mut stale: BTreeSet<&str> = names.iter().map(String::as_str).collect();
         // The graph's order is topological, so one pass finds all that is downstream.
         for node in graph.nodes.values() {
-            if node.dependencies.iter().any(|it| stale.contains(&&*it.name)) && !stale.contains(&&*node.name)
-            {
-                stale.push(&node.name);
+            if node.dependencies.iter().any(|it| stale.contains(&*it.name)) {
+                stale.insert(&node.name);
             }
         }
         for name in stale {
             if let Some(seen) = self.nodes.get_mut(name) {
-                seen.state = match seen.state {
-                    State::Done { .. } | State::Reused | State::Taken | State::Stale => State::Stale,
-                    _ => State::Idle,
-                };
+                seen.grow_stale();
             }
         }
     }
 
     /// Every value is gone with the worker that held it.
     pub fn all_stale(&mut self) {
-        for seen in self.nodes.values_mut() {
-            seen.state = match seen.state {
-                State::Done { .. } | State::Reused | State::Taken | State::Stale => State::Stale,
-                _ => State::Idle,
-            };
-        }
+        self.nodes.values_mut().for_each(Seen::grow_stale);
     }
 
     /// Puts the states into a picture.

@@ -59,7 +59,7 @@ pub fn usage(error: &UsageError) -> CellError {
 }
 
 /// The line that holds the place, with marks under it.
-fn marked(text: &str, place: &Range<usize>) -> Vec<String> {
+pub fn marked(text: &str, place: &Range<usize>) -> Vec<String> {
     let start = place.start.min(text.len());
     let line_start = text[..start].rfind('\n').map_or(0, |it| it + 1);
     let line_end = text[start..].find('\n').map_or(text.len(), |it| start + it);

@@ -158,8 +158,8 @@ impl Shared {
         }
     }
 
-    /// The first interrupt while user code runs. Returns at once. If the code goes on for too long, nobody may be there to
-    /// press again.
+    /// The first interrupt while user code runs. Returns at once. If the code goes on for too long, nobody
+    /// may be there to press again.
     pub fn ask_worker_to_stop(self: &Arc<Self>, cell: u64) {
         if let Some(worker) = self.link().worker.clone() {
             worker.interrupt();

@@ -196,6 +196,13 @@ impl Listener for Ears {
             shared.screen.stream(stream, text);
         }
     }
+
+    fn ask(&self, prompt: &str, password: bool) -> Result<String, String> {
+        match self.0.upgrade().and_then(|it| it.screen.output()) {
+            Some(output) => output.input(prompt, password),
+            None => Err("no cell is running".to_owned()),
+        }
+    }
 }
 
 /// Runs what cells compiled; called from the thread that serves evcxr's child.

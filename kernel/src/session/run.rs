@@ -156,6 +156,7 @@ impl Execution<'_> {
         {
             painter.finish(end, |view| settle(view, death.as_deref()));
         }
+        self.forget_given(revision, request);
         let run =
             LastRun { revision: revision.clone(), targets: request.targets.clone(), started, wall, tally };
         self.shared.knowledge().last_run = Some(run);
@@ -177,6 +178,14 @@ impl Execution<'_> {
                 let work = format!("it computed {}", text::list(&request.targets));
                 Err(self.shared.died(&death, &work))
             }
+        }
+    }
+
+    /// What was computed from values of this run alone is not what the graph holds now.
+    fn forget_given(&self, revision: &Revision, request: &Request) {
+        let given: Vec<String> = request.inputs.keys().chain(request.overrides.keys()).cloned().collect();
+        if !given.is_empty() {
+            self.shared.knowledge().mirror.stale(&given, &revision.graph);
         }
     }
 

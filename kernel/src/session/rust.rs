@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use brooklet_graph::graph::NodeKind;
-use brooklet_graph::parse::cell::{self, Binding, CellPlan, CellScope};
+use brooklet_graph::parse::cell::{self, Binding, CellPlan, CellScope, Completeness};
 use brooklet_graph::wire::{Failure, MimeBundle, Show};
 
 use super::display::fresh_id;
@@ -46,6 +46,9 @@ impl Execution<'_> {
             Some(cells) => cells.variables().into_iter().map(|it| it.name).collect(),
             None => Vec::new(),
         };
+        if matches!(cell::completeness(code), Completeness::Incomplete { .. }) {
+            return Err(unfinished(code));
+        }
         match cell::rewrite(code, &scope(&revision), &variables) {
             CellPlan::Nothing if commands.is_empty() => Ok(()),
             CellPlan::Nothing => self.evaluate(&revision, commands, body),
@@ -211,6 +214,14 @@ fn image_sources(image: &Image) -> Vec<(String, String)> {
     vec![("brooklet".to_owned(), format!("{{ path = {path} }}")), ("polars".to_owned(), polars)]
 }
 
+/// A cell that stops in the middle. rustc would blame what is generated behind it.
+fn unfinished(code: &str) -> CellError {
+    let last = code.trim_end().lines().last().unwrap_or_default();
+    let mut error = errors::plain("UnfinishedCell", "the cell ends in the middle of something");
+    error.traceback.extend(errors::marked(last, &(last.len()..last.len())));
+    error
+}
+
 /// A `?` ended the cell. evcxr's code has printed the error, and that was the last thing that was printed.
 fn question_mark(printed: &str) -> CellError {
     let message = if printed.trim().is_empty() { "a `?` ended the cell" } else { printed.trim() };
@@ -366,6 +377,13 @@ mod tests {
         let failure =
             Failure { kind: "Panic".into(), node: String::new(), message: "x".into(), chain, hint: None };
         assert_eq!(in_cell(failure).chain, ["transforms/a.rs:3:1"]);
+    }
+
+    #[test]
+    fn an_unfinished_cell_is_marked_at_its_end() {
+        let error = unfinished("let a = 1;\nlet b = a +\n");
+        assert_eq!(error.name, "UnfinishedCell");
+        assert!(error.traceback[1].ends_with(" let b = a +"), "{:?}", error.traceback);
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub trait Listener: Send + Sync {
     /// The value of a Rust cell.
     fn value(&self, request: u64, bundle: MimeBundle);
     fn output(&self, stream: Stream, text: &str);
+    /// Asks the person at the frontend; called on a thread of its own, may wait for as long as it takes.
+    fn ask(&self, prompt: &str, password: bool) -> Result<String, String>;
 }
 
 /// The end of a worker, as it is told to the user.
@@ -74,12 +76,12 @@ pub struct CellReply {
 /// A running worker. Dropping it kills it.
 pub struct Worker {
     pid: u32,
-    to_worker: Mutex<UnixStream>,
     shared: Arc<Shared>,
     next_request: AtomicU64,
 }
 
 struct Shared {
+    to_worker: Mutex<UnixStream>,
     /// Waiting calls by request number; commits wait under their generation's negative.
     answers: Mutex<BTreeMap<Key, Sender<FromWorker>>>,
     marks: Arc<Marks>,
@@ -132,7 +134,9 @@ impl Worker {
         let pid = child.id();
         let stdout = child.stdout.take().expect("stdout is piped");
         let stderr = child.stderr.take().expect("stderr is piped");
+        let from_worker = ours.try_clone().map_err(failed)?;
         let shared = Arc::new(Shared {
+            to_worker: Mutex::new(ours),
             answers: Mutex::default(),
             marks: Arc::default(),
             in_cell: AtomicBool::new(false),
@@ -142,12 +146,11 @@ impl Worker {
             status: Mutex::default(),
             wanted: AtomicBool::new(false),
         });
-        let from_worker = ours.try_clone().map_err(failed)?;
         let hello = shared.expect(Key::Hello);
         shared.clone().spawn_pipe_reader("worker-stdout", 0, Stream::Stdout, stdout, listener.clone());
         shared.clone().spawn_pipe_reader("worker-stderr", 1, Stream::Stderr, stderr, listener.clone());
         shared.clone().spawn_socket_reader(from_worker, listener);
-        let worker = Worker { pid, to_worker: Mutex::new(ours), shared, next_request: AtomicU64::new(1) };
+        let worker = Worker { pid, shared, next_request: AtomicU64::new(1) };
         let greeted = worker.send(&ToWorker::Hello { version: VERSION }).and_then(|()| worker.answer(&hello));
         match greeted {
             Ok(FromWorker::Hello { version: VERSION }) => Ok(worker),
@@ -278,7 +281,7 @@ impl Worker {
     }
 
     fn send(&self, message: &ToWorker) -> Result<(), Death> {
-        wire::send(&mut *locked(&self.to_worker), message).map_err(|_| self.death())
+        wire::send(&mut *locked(&self.shared.to_worker), message).map_err(|_| self.death())
     }
 
     fn answer(&self, from: &Receiver<FromWorker>) -> Result<FromWorker, Death> {
@@ -310,7 +313,7 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         self.shared.wanted.store(true, Ordering::SeqCst);
-        let _ = locked(&self.to_worker).shutdown(Shutdown::Both);
+        let _ = locked(&self.shared.to_worker).shutdown(Shutdown::Both);
         os::kill_group(self.pid);
         self.shared.reap();
     }
@@ -364,14 +367,25 @@ impl Shared {
         thread::Builder::new().name(name.to_owned()).spawn(read).expect("a thread can be started");
     }
 
+    /// Puts a question of user code to the frontend, without holding up the reader.
+    fn spawn_question(self: Arc<Shared>, listener: Arc<dyn Listener>, prompt: String, password: bool) {
+        let wait = move || {
+            let text = listener.ask(&prompt, password);
+            // An answer to a worker that is gone is nobody's.
+            let _ = wire::send(&mut *locked(&self.to_worker), &ToWorker::Answer { text });
+        };
+        thread::Builder::new().name("question".into()).spawn(wait).expect("a thread can be started");
+    }
+
     fn spawn_socket_reader(self: Arc<Shared>, mut from: UnixStream, listener: Arc<dyn Listener>) {
         let read = move || {
             // A message that cannot be read ends the conversation like a closed socket.
             while let Ok(Some(message)) = wire::receive::<FromWorker>(&mut from) {
                 let key = match &message {
-                    FromWorker::Event { .. } | FromWorker::Display { .. } | FromWorker::CellValue { .. } => {
-                        None
-                    }
+                    FromWorker::Event { .. }
+                    | FromWorker::Display { .. }
+                    | FromWorker::Ask { .. }
+                    | FromWorker::CellValue { .. } => None,
                     FromWorker::Hello { .. } => Some(Key::Hello),
                     FromWorker::Committed { generation, .. } | FromWorker::Refused { generation, .. } => {
                         Some(Key::Commit(*generation))
@@ -385,6 +399,9 @@ impl Shared {
                     (None, FromWorker::Event { request, event }) => listener.event(request, event),
                     (None, FromWorker::Display { bundle }) => listener.display(bundle),
                     (None, FromWorker::CellValue { request, bundle }) => listener.value(request, bundle),
+                    (None, FromWorker::Ask { prompt, password }) => {
+                        self.clone().spawn_question(listener.clone(), prompt, password);
+                    }
                     (None, _) => {}
                     (Some(key), message) => {
                         if let Some(waiting) = locked(&self.answers).remove(&key) {
