@@ -2,6 +2,7 @@
 //!
 //! `cargo bench -p brooklet --bench chain` prints the median time per node of a run in which every node runs
 //! (each run gives the chain another input), and of one in which every node is reused.
+#![expect(clippy::needless_borrow, reason = "the borrows choose between traits, as in generated shims")]
 
 use std::time::Instant;
 

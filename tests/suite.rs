@@ -5,6 +5,7 @@
 //! without a script is a fault of the case. So a case asserts *what ran*, and takes milliseconds.
 //!
 //! The form of a case is described in `tests/suite/README.md`.
+#![expect(clippy::needless_borrow, reason = "the borrows choose between traits, as in generated shims")]
 
 use std::collections::BTreeMap;
 use std::fs;

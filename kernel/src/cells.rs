@@ -30,7 +30,6 @@ use brooklet_graph::wire::MimeBundle;
 
 pub use client::Cells;
 pub use entry::run_as_evcxr_child;
-pub use protocol::Variable;
 
 use crate::engine::CellError;
 

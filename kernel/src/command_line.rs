@@ -115,7 +115,7 @@ pub fn main() -> ExitCode {
 fn session() -> Result<Arc<dyn Engine>, String> {
     let directory =
         std::env::current_dir().map_err(|error| format!("there is no current directory: {error}"))?;
-    Session::new(Options { directory }).map_err(|error| format!("the session cannot start: {error}"))
+    Session::start(Options { directory }).map_err(|error| format!("the session cannot start: {error}"))
 }
 
 fn kernel(connection_file: &Path) -> ExitCode {

@@ -14,10 +14,6 @@ pub struct Cell {
     pub code: String,
     /// The number shown beside the cell.
     pub execution_count: u64,
-    /// No history, no result: the frontend asks for itself.
-    pub silent: bool,
-    /// Whether the frontend can answer `Output::input`.
-    pub allow_stdin: bool,
     /// Names to evaluate after success: name -> expression.
     pub user_expressions: Vec<(String, String)>,
 }
@@ -34,6 +30,7 @@ pub enum Outcome {
 
 impl Outcome {
     /// Success with no user expressions.
+    #[cfg(test)]
     pub fn success() -> Outcome {
         Outcome::Success { user_expressions: Vec::new() }
     }

@@ -179,7 +179,7 @@ impl Session {
     ///
     /// # Errors
     /// If the session's directory cannot be made.
-    pub fn new(options: Options) -> io::Result<Arc<dyn Engine>> {
+    pub fn start(options: Options) -> io::Result<Arc<dyn Engine>> {
         let sessions = cache_directory().join("sessions");
         fs::create_dir_all(&sessions)?;
         sweep(&sessions);

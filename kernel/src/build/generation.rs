@@ -16,6 +16,11 @@ use super::BuildError;
 use super::image::Image;
 use crate::os;
 
+/// Where rustc writes, below the directory of libraries. The compiler must see the same names each time, or it
+/// compiles most of the crate anew; so a library gets its own name after it is built. Its `soname` is that name
+/// from the start: by it a cell's library finds the generation it was compiled against.
+pub const BUILT: &str = "built";
+
 /// What is compiled.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -76,8 +81,8 @@ impl Compiler {
 
     /// Compiles one generation and answers with its library.
     pub fn compile(&self, image: &Image, request: &Request) -> Result<PathBuf, Failed> {
-        let library = request.out_directory.join(format!("lib{}-{}.so", request.crate_name, request.number));
-        let mut rustc = command(image, request);
+        let name = format!("lib{}-{}.so", request.crate_name, request.number);
+        let mut rustc = command(image, request, &name);
         os::lead_group(&mut rustc);
         os::die_with_thread(&mut rustc);
         self.killed.store(false, Ordering::SeqCst);
@@ -100,7 +105,15 @@ impl Compiler {
             return Err(Failed::Killed);
         }
         if status.success() {
-            return Ok(library);
+            let built = request.out_directory.join(BUILT).join(format!("lib{}.so", request.crate_name));
+            let library = request.out_directory.join(name);
+            return match std::fs::rename(&built, &library) {
+                Ok(()) => Ok(library),
+                Err(error) => {
+                    let message = format!("{} cannot be kept: {error}", built.display());
+                    Err(Failed::Compiler(BuildError::new(message)))
+                }
+            };
         }
         if messages.iter().any(|it| it.is_error) {
             return Err(Failed::Messages(messages));
@@ -113,20 +126,20 @@ impl Compiler {
     }
 }
 
-fn command(image: &Image, request: &Request) -> Command {
+fn command(image: &Image, request: &Request, name: &str) -> Command {
     let mut rustc = Command::new(&image.rustc);
     rustc
         .args(["--crate-name", request.crate_name, "--edition", "2024", "--crate-type", "dylib"])
-        .args(["--error-format=json", "--json=diagnostic-rendered-ansi", "--emit=link,dep-info"])
+        .args(["--error-format=json", "--json=diagnostic-rendered-ansi", "--emit=link"])
         .args(["-C", "prefer-dynamic", "-C", "opt-level=0", "-C", "debuginfo=0", "-C", "codegen-units=16"])
         .arg("-C")
         .arg(format!("metadata={}", request.type_key))
         .arg("-C")
-        .arg(format!("extra-filename=-{}", request.number))
+        .arg(format!("link-arg=-Wl,-soname,{name}"))
         .arg("-C")
         .arg(format!("incremental={}", request.incremental_directory.display()))
         .arg("--out-dir")
-        .arg(&request.out_directory)
+        .arg(request.out_directory.join(BUILT))
         .arg(format!("--remap-path-prefix={}/=", request.base.display()))
         .arg("-L")
         .arg(format!("dependency={}", image.dependencies.display()))

@@ -17,7 +17,7 @@ use crossbeam_channel::Receiver;
 use super::files::Snapshot;
 use super::{CRATE, Problems, Revision, Shared};
 use crate::build::BuildError;
-use crate::build::generation::{Failed, Message, Request};
+use crate::build::generation::{self, Failed, Message, Request};
 
 /// How many type keys keep their incremental directory: going back and forth between two shapes of a type
 /// stays fast.
@@ -162,7 +162,7 @@ impl Pipeline {
         let failed = |error: std::io::Error| {
             Failed::Compiler(BuildError::new(format!("cannot write {}: {error}", directory.display())))
         };
-        fs::create_dir_all(&directory).map_err(failed)?;
+        fs::create_dir_all(directory.join(generation::BUILT)).map_err(failed)?;
         fs::write(&root, root_text).map_err(failed)?;
         let number = self.next_generation.get();
         self.next_generation.set(number + 1);

@@ -197,7 +197,7 @@ impl Listener for Ears {
         }
     }
 
-    fn ask(&self, prompt: &str, password: bool) -> Result<String, String> {
+    fn ask(&self, prompt: &str, password: bool) -> std::result::Result<String, String> {
         match self.0.upgrade().and_then(|it| it.screen.output()) {
             Some(output) => output.input(prompt, password),
             None => Err("no cell is running".to_owned()),

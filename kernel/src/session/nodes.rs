@@ -17,6 +17,9 @@ use crate::engine::CellError;
 use crate::highlight;
 use crate::reload::Revision;
 
+/// So many nodes are listed for people; `--as json` lists all.
+const ROWS: usize = 1000;
+
 /// The text of a node's function with its documentation; `None` for an input.
 pub fn source_of<'a>(revision: &'a Revision, node: &Node) -> Option<&'a str> {
     let functions = revision.parsed.files.iter().flat_map(|it| &it.functions);
@@ -76,6 +79,7 @@ impl Execution<'_> {
             table.row(vec![node.name.clone(), node.ty.clone(), place, value, doc]);
         }
         drop(knowledge);
+        let table = table.cut(ROWS);
         self.show(table.plain(), Some(table.html("")));
         Ok(())
     }

@@ -12,6 +12,9 @@ use super::run::LastRun;
 use super::text::{self, Table};
 use crate::engine::Stream;
 
+/// So many of the slowest nodes are listed.
+const ROWS: usize = 100;
+
 impl Execution<'_> {
     /// Does something and says how long it took, also if it failed.
     pub(super) fn timed(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
@@ -34,7 +37,7 @@ impl Execution<'_> {
             return Err(errors::hinted("NoRun", "nothing has run yet", "`%time %run NODE` runs and times"));
         };
         let caption = format!("last run ({}): {}", text::list(&run.targets), summary(&run));
-        let table = table(&run);
+        let table = table(&run).cut(ROWS);
         self.show(format!("{caption}\n{}", table.plain()), Some(table.html(&caption)));
         Ok(())
     }

@@ -91,6 +91,17 @@ impl Table {
         self.rows.push(cells);
     }
 
+    /// Keeps the first rows and says how many there were: frontends become slow with thousands.
+    pub fn cut(mut self, most: usize) -> Table {
+        if let Some(more) = self.rows.len().checked_sub(most).filter(|it| *it > 0) {
+            self.rows.truncate(most);
+            let mut row = vec![String::new(); self.headings.len()];
+            row[0] = format!("… {more} more");
+            self.rows.push(row);
+        }
+        self
+    }
+
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
@@ -179,6 +190,13 @@ mod tests {
         assert_eq!(list(&names(1)), "`n0`");
         assert_eq!(list(&names(3)), "`n0`, `n1` and `n2`");
         assert!(list(&names(10)).ends_with("`n7` and 2 more"));
+    }
+
+    #[test]
+    fn long_tables_are_cut() {
+        let mut table = Table::new(&["node"]);
+        (0..5).for_each(|it| table.row(vec![it.to_string()]));
+        assert_eq!(table.cut(3).plain(), "node\n0\n1\n2\n… 2 more");
     }
 
     #[test]
