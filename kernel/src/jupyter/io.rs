@@ -99,7 +99,7 @@ impl Kernel {
         let (sender, received) = crossbeam_channel::bounded(BACKLOG);
         let events = Events { sender, waker: sockets.waker() };
         Ok(Kernel {
-            session: Session::start(Key::new(&connection.key)),
+            session: Session::new(Key::new(&connection.key)),
             banner: engine.banner(),
             ports: connection.ports,
             streams: Streams::default(),
