@@ -213,26 +213,33 @@ def cold(rows):
     subprocess.run(run, cwd=directory, env=environment, check=True, stdout=subprocess.DEVNULL)
     ended = time.perf_counter()
     rows["cold build to first result of the tour, empty caches"] = f"{(ended - before) / 60:.1f} min (executable {(built - before) / 60:.1f}, image and tour {(ended - built) / 60:.1f})"
-    report = next((directory / "target" / "cargo-timings").glob("cargo-timing.html")).read_text()
-    units = json.loads(re.search(r"UNIT_DATA = (\[.*?\]);", report, re.DOTALL)[1])
-    families = {}
-    for unit in units:
-        name = unit["name"]
-        family = next((label for prefix, label in FAMILIES if name.startswith(prefix)), "everything else")
-        families.setdefault(family, []).append(unit)
+    report = (directory / "target" / "cargo-timings" / "cargo-timing.html").read_text()
     shutil.rmtree(directory)
-    print("\n| crates | number | CPU, summed |\n|---|---|---|")
-    for family, units in sorted(families.items(), key=lambda it: -sum(unit["duration"] for unit in it[1])):
-        print(f"| {family} | {len(units)} | {sum(unit['duration'] for unit in units) / 60:.1f} min |")
+    return families(json.loads(re.search(r"UNIT_DATA = (\[.*?\]);", report, re.DOTALL)[1]))
+
+
+def families(units):
+    """Rows of where a build's time goes: family of crates, how many units, the sum of their times."""
+    times = {}
+    for unit in units:
+        name = unit["name"].replace("-", "_")
+        family = next((label for prefix, label in FAMILIES if name.startswith(prefix)), "everything else")
+        times.setdefault(family, []).append(unit["duration"] / 60)
+    ordered = sorted(times.items(), key=lambda it: -sum(it[1]))
+    return [f"| {family} | {len(parts)} | {sum(parts):.1f} min |" for family, parts in ordered]
 
 
 POLARS_CELL = 'df!("a" => [1i64, 2, 3])?.lazy().select([col("a").sum()]).collect()?'
-FAMILIES = [("polars", "polars"), ("ra_ap", "rust-analyzer, for evcxr"), ("ra-ap", "rust-analyzer, for evcxr"), ("evcxr", "evcxr"), ("brooklet", "Brooklet itself"), ("zmq", "zmq"), ("zeromq", "zmq")]
+FAMILIES = [("polars", "polars"), ("ra_ap", "rust-analyzer, for evcxr"), ("evcxr", "evcxr"), ("brooklet", "Brooklet itself"), ("zmq", "zmq"), ("zeromq", "zmq")]
 
 
-def filled(text, rows):
-    """The page with the last column of its table filled in."""
+def filled(text, rows, build):
+    """The page with the last column of its table filled in, and with the rows of a cold build."""
     lines = text.splitlines()
+    if build:
+        heading = lines.index("| crates | number | CPU, summed |")
+        end = next(it for it in range(heading, len(lines) + 1) if it == len(lines) or not lines[it].startswith("|"))
+        lines[heading + 2 : end] = build
     for index, line in enumerate(lines):
         cells = line.split("|")
         if len(cells) == 5 and cells[1].strip() in rows:
@@ -252,9 +259,8 @@ def main():
     os.environ["JUPYTER_PATH"] = f"{prefix}/share/jupyter"
     rows = {}
     measure(options.reloads, rows)
-    if options.cold:
-        cold(rows)
-    page = filled(PAGE.read_text(), rows)
+    build = cold(rows) if options.cold else []
+    page = filled(PAGE.read_text(), rows, build)
     print("\n" + "\n".join(it for it in page.splitlines() if it.startswith("|")))
     print(f"\n{os.cpu_count()} cores, {platform.system()} {platform.machine()}")
     if options.write:

@@ -4,6 +4,8 @@
 //! node's type by the node's own function, as shims do ([`crate::glue`]). Which values it may see is set
 //! before it runs; they stay the same for the whole cell.
 
+mod raise;
+
 use std::any::Any;
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -13,6 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use brooklet_graph::wire::{FromWorker, MimeBundle};
 use crossbeam_channel::{Sender, bounded};
 use polars::prelude::{Column, DataFrame, Expr, IntoLazy, LazyFrame, Series};
+
+pub use raise::{Raise, Raised, Raising, take_raised};
 
 use crate::glue::{NodeValue, Ty};
 use crate::show::{self, Render};

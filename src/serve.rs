@@ -1,23 +1,23 @@
 //! The worker's side of the conversation with the kernel.
 //!
-//! Four threads: one reads messages and does at once what must not wait (an interrupt, the kernel's death);
-//! one runs everything, steps and cells alike, on a large stack; one writes answers; one flushes what user
-//! code prints. The run thread alone owns the driver and the cells' variables, which may hold types that must
+//! Three threads: one reads messages and does at once what must not wait (an interrupt, the kernel's death);
+//! one runs everything, steps and cells alike, on a large stack; one flushes what user code prints. The run thread alone owns the driver and the cells' variables, which may hold types that must
 //! not change threads.
 //!
 //! Order is promised: events of a run before its `Done`; and everything printed by a run or a cell is in the
-//! pipes, followed by a mark, before `Done` or `CellDone` is sent.
+//! pipes, followed by a mark, before `Done` or `CellDone` is sent. And that a node runs is in the socket before
+//! its function is called, since the function may end the process.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::os::fd::RawFd;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use brooklet_graph::wire::{self, Failure, FromWorker, Outcome, Refusal, Run, Show, ToWorker};
+use brooklet_graph::wire::{self, Event, Failure, FromWorker, Outcome, Refusal, Run, Show, ToWorker};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::cell;
@@ -59,16 +59,12 @@ fn start(mut socket: UnixStream, lost: fn()) -> io::Result<i32> {
     let driver = Driver::new();
     let interrupt = driver.interrupt_flag();
     let (messages_tx, messages) = unbounded();
-    let (answers, answers_rx) = unbounded();
     let reading = socket.try_clone()?;
+    let answers = Arc::new(Answers { pending: Mutex::new((socket, Vec::new())) });
     spawn("brooklet-read", 0, move || read(reading, &messages_tx, &interrupt, lost))?;
-    let writing = spawn("brooklet-write", 0, move || write(socket, &answers_rx))?;
     spawn("brooklet-flush", 0, flush_regularly)?;
     let running = spawn("brooklet-run", RUN_STACK, move || Worker::new(driver, answers).run(&messages))?;
-    // The run thread drops the last sender of answers, which ends the writer after the last one.
-    let code = i32::from(running.join().is_err());
-    let _ = writing.join();
-    Ok(code)
+    Ok(i32::from(running.join().is_err()))
 }
 
 fn spawn(
@@ -104,22 +100,34 @@ fn read(mut socket: UnixStream, messages: &Sender<ToWorker>, interrupt: &AtomicB
     }
 }
 
-/// Writes answers, as many at once as there are: a run of thousands of steps sends thousands of events.
-fn write(mut socket: UnixStream, answers: &Receiver<FromWorker>) {
-    const ENOUGH: usize = 1 << 16;
-    let mut buffer = Vec::new();
-    while let Ok(first) = answers.recv() {
-        let mut next = Some(first);
-        while let Some(answer) = next {
-            if let Err(error) = wire::send(&mut buffer, &answer) {
-                eprintln!("brooklet worker: an answer could not be written: {error}");
-            }
-            next = if buffer.len() < ENOUGH { answers.try_recv().ok() } else { None };
+/// What goes to the kernel.
+struct Answers {
+    /// The socket, and frames that may wait for the next one.
+    pending: Mutex<(UnixStream, Vec<u8>)>,
+}
+
+impl Answers {
+    /// Sends a message. Events that say what is over in no time wait for the next message, because a run may
+    /// have thousands of them; everything else is in the socket when this returns.
+    fn send(&self, message: &FromWorker) {
+        const ENOUGH: usize = 1 << 16;
+        const SHORT: f64 = 1.0;
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        let (socket, frames) = &mut *pending;
+        if let Err(error) = wire::send(frames, message) {
+            eprintln!("brooklet worker: an answer could not be written: {error}");
         }
-        if socket.write_all(&buffer).is_err() {
+        let may_wait = match message {
+            FromWorker::Event { event: Event::DidRun { milliseconds, .. }, .. } => *milliseconds < SHORT,
+            FromWorker::Event { event: Event::DidReuse { .. } | Event::DidTake { .. }, .. } => true,
+            _ => false,
+        };
+        if may_wait && frames.len() < ENOUGH {
             return;
         }
-        buffer.clear();
+        // Nobody reads any more when the kernel is gone, and then the reading thread ends the process.
+        let _ = socket.write_all(frames);
+        frames.clear();
     }
 }
 
@@ -147,11 +155,11 @@ struct Worker {
     /// By path: a library is loaded once.
     generations: HashMap<String, Table>,
     variables: CellVariables,
-    answers: Sender<FromWorker>,
+    answers: Arc<Answers>,
 }
 
 impl Worker {
-    fn new(mut driver: Driver, answers: Sender<FromWorker>) -> Worker {
+    fn new(mut driver: Driver, answers: Arc<Answers>) -> Worker {
         if let Ok(directory) = std::env::current_dir() {
             driver.set_base(directory);
         }
@@ -160,9 +168,7 @@ impl Worker {
 
     fn run(mut self, messages: &Receiver<ToWorker>) {
         let answers = self.answers.clone();
-        cell::set_output(Arc::new(move |message| {
-            let _ = answers.send(message);
-        }));
+        cell::set_output(Arc::new(move |message| answers.send(&message)));
         for message in messages {
             match message {
                 ToWorker::Commit { generation, library, type_key, graph } => {
@@ -190,12 +196,10 @@ impl Worker {
                 ToWorker::Hello { .. } | ToWorker::Interrupt | ToWorker::Answer { .. } => {}
             }
         }
-        // Others hold the output's sender too; without this the writer would never end.
-        cell::set_output(Arc::new(|_| ()));
     }
 
     fn answer(&self, answer: FromWorker) {
-        let _ = self.answers.send(answer);
+        self.answers.send(&answer);
     }
 
     fn commit(
@@ -226,9 +230,7 @@ impl Worker {
     fn run_targets(&mut self, run: Run) {
         let Run { request, targets, show, inputs, overrides } = run;
         let answers = self.answers.clone();
-        let mut events = move |event| {
-            let _ = answers.send(FromWorker::Event { request, event });
-        };
+        let mut events = move |event| answers.send(&FromWorker::Event { request, event });
         let wanted = Request { targets, inputs, overrides };
         let report = panics::catch(|| self.driver.run(&wanted, &mut events));
         let (outcome, unused_inputs) = match report {
@@ -254,9 +256,13 @@ impl Worker {
             Err(message) => Some(failure("Load", &message)),
             Ok(cell) => {
                 cell::set_request(Some(request));
+                cell::take_raised();
                 let ((), panic) = panics::watch(|| cell.run(&mut self.variables));
                 cell::set_request(None);
-                panic.map(|it| Failure { chain: place(&it), ..failure("Panic", &it.message) })
+                let raised = cell::take_raised();
+                panic
+                    .map(|it| Failure { chain: place(&it), ..failure("Panic", &it.message) })
+                    .or_else(|| raised.map(|it| Failure { chain: it.chain, ..failure("Error", &it.message) }))
             }
         };
         mark_output(request);

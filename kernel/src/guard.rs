@@ -7,7 +7,7 @@
 use std::ffi::OsString;
 use std::process::{Command, ExitCode, Stdio};
 
-use crate::os;
+use crate::{executable, os};
 
 const NAME: &str = "guard";
 
@@ -16,7 +16,7 @@ const NAME: &str = "guard";
 /// # Errors
 /// If this executable cannot be found.
 pub fn command(program: OsString) -> std::io::Result<Command> {
-    let mut command = Command::new(std::env::current_exe()?);
+    let mut command = Command::new(executable::path()?);
     command.arg(NAME).arg(program).stdin(Stdio::piped());
     os::lead_group(&mut command);
     Ok(command)

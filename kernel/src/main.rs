@@ -8,6 +8,7 @@ mod build;
 mod cells;
 mod command_line;
 mod engine;
+mod executable;
 mod guard;
 mod highlight;
 mod jupyter;

@@ -185,6 +185,7 @@ impl Session {
         sweep(&sessions);
         let prefix = format!("{}-", std::process::id());
         let directory = tempfile::Builder::new().prefix(&prefix).tempdir_in(&sessions)?;
+        crate::executable::keep_in(directory.path())?;
         let base = fs::canonicalize(&options.directory)?;
         let screen = Arc::new(Screen::default());
         let image = ImageHolder::new(screen.clone());

@@ -91,6 +91,11 @@ impl Driver {
         Prepared { targets, needed, given, failures, unused_inputs }
     }
 
+    fn is_absence(&self, input: &str, raw: &str) -> bool {
+        let consumers = || self.committed.graph.nodes.values().flat_map(|it| &it.dependencies);
+        raw.trim() == "null" && consumers().filter(|it| it.name == input).all(|it| it.optional)
+    }
+
     /// Puts raw literals to their nodes; the names of inputs that no node takes.
     fn place<'a>(
         &self,
@@ -102,6 +107,8 @@ impl Driver {
         let mut unused = Vec::new();
         for (name, raw) in inputs {
             match self.committed.graph.nodes.get_full(name) {
+                // `null` for a parameter that may be absent makes it absent.
+                Some((_, _, node)) if node.kind == NodeKind::Input && self.is_absence(name, raw) => {}
                 Some((index, _, node)) if node.kind == NodeKind::Input => literals[index] = Some(raw),
                 _ => unused.push(name.clone()),
             }

@@ -233,6 +233,39 @@ def test_rust_is_completed_and_inspected(notebook):
     assert notebook.inspect("let v: Vec<i32> = Vec::new();", 8)["found"]
 
 
+# Asking the person at the notebook
+
+
+def question(notebook, code):
+    """Starts a cell that asks; the request and what it asks."""
+    request = notebook.start(code, allow_stdin=True)
+    message = notebook.client.get_stdin_msg(timeout=120)
+    assert message["header"]["msg_type"] == "input_request" and message["parent_header"]["msg_id"] == request
+    return request, message["content"]
+
+
+def test_a_cell_can_ask(notebook):
+    code = 'let name = input("your name? ")?;\nname.len()'
+    request, content = question(notebook, code)
+    assert content == {"prompt": "your name? ", "password": False}
+    notebook.client.input("ada 🦀")
+    assert notebook.finish(request, code).result == "8"
+
+
+def test_asking_fails_where_nobody_can_answer(notebook):
+    error = notebook.fails('input("name? ")?', "Error")
+    assert error.value and notebook.ok("1 + 1").result == "2"
+
+
+def test_an_interrupt_ends_the_wait_for_an_answer(notebook):
+    notebook.ok("let kept_while_asking = 3;")
+    code = 'input("name? ")?'
+    request, _ = question(notebook, code)
+    notebook.interrupt()
+    assert notebook.finish(request, code).status == "error"
+    assert notebook.ok("kept_while_asking + 1").result == "4"
+
+
 # Interrupts
 
 

@@ -1,5 +1,7 @@
 """The loop: edit a file, execute a cell, see what the new code says, and nothing stale."""
 
+import re
+
 from conftest import REPOSITORY
 
 HELLO = REPOSITORY / "notebooks" / "transforms" / "hello.rs"
@@ -73,8 +75,6 @@ def test_the_picture_is_drawn_and_lights_up(notebook):
 
 
 def test_two_pictures_share_no_id(notebook):
-    import re
-
     hello(notebook)
     first, second = (set(re.findall(r'\bid="([^"]+)"', notebook.ok("%dag").html)) for _ in range(2))
     assert first.isdisjoint(second)
@@ -358,3 +358,86 @@ def test_a_hundred_edits_are_each_seen_at_once(notebook):
         if number == 0:
             notebook.ok("%watch count.rs")
         assert notebook.run("count") == {"count": number}
+
+
+def test_a_save_is_compiled_before_anybody_asks(notebook):
+    notebook.watch(chain())
+    notebook.ok("%run d --input x=80")
+    notebook.write("flow.rs", chain(d="b - c"))
+    notebook.wait_until(lambda: any("rustc" in it.name() for it in notebook.processes()), "the compiler starts")
+    notebook.wait_until(lambda: not any("rustc" in it.name() for it in notebook.processes()), "the compiler ends")
+    reply = notebook.ok("%run d --input x=80")
+    assert reply.result == "-81" and reply.ran == ["d"]
+
+
+def test_a_directory_is_watched_with_the_files_that_come(notebook):
+    notebook.write("more/one.rs", "pub fn one(x: i64) -> i64 { x }\n")
+    notebook.ok("%watch more")
+    assert notebook.run("one", options="--input x=4") == {"one": 4}
+    notebook.write("more/two.rs", "pub fn two(one: i64) -> i64 { one + 1 }\n")
+    assert notebook.run("two", options="--input x=4") == {"two": 5}
+    (notebook.directory / "more" / "two.rs").unlink()
+    notebook.fails("%run two --input x=4", "unknown-target|UnknownTarget")
+
+
+def test_a_file_may_use_another(notebook):
+    notebook.write("base.rs", "pub(crate) fn helper(x: i64) -> i64 { x * 2 }\npub struct Size { pub n: i64 }\n")
+    notebook.write("flow.rs", "use super::base::{Size, helper};\npub fn size(x: i64) -> Size { RAN!(size); Size { n: helper(x) } }\npub fn n(size: &Size) -> i64 { size.n }\n")
+    notebook.ok("%watch base.rs flow.rs")
+    assert notebook.run("n", options="--input x=4") == {"n": 8}
+    notebook.write("base.rs", "pub(crate) fn helper(x: i64) -> i64 { x * 3 }\npub struct Size { pub n: i64 }\n")
+    reply = notebook.ok("%run n --as json --input x=4")
+    assert reply.json == {"n": 12} and reply.ran == ["size"]
+
+
+def test_values_are_shown_in_html_and_in_text(notebook):
+    notebook.watch("""
+        #[derive(Debug)] pub struct Shape { pub sides: u8, pub name: &'static str }
+        pub fn frame(k: i64) -> PolarsResult<DataFrame> { df!("number" => [Some(k), None], "<b>" => ["<i>x</i>", "y"]) }
+        pub fn series(k: i64) -> Series { Series::new("s".into(), [k, k + 1, k + 2]) }
+        pub fn lazy(frame: LazyFrame) -> LazyFrame { frame.filter(col("number").gt(lit(100))) }
+        pub fn scalar(k: i64) -> f64 { k as f64 / 3.0 }
+        pub fn shape(k: i64) -> Shape { Shape { sides: k as u8, name: "<hex>" } }
+        pub fn never(k: i64) -> LazyFrame { let f: LazyFrame = df!("a" => [k]).unwrap().lazy(); f.map(|_| panic!("collected"), Default::default(), None, None) }
+    """)
+    notebook.ok("%input k=6")
+    frame = notebook.ok("frame")
+    assert "<table" in frame.html and "null" in frame.html and "&lt;i&gt;x&lt;/i&gt;" in frame.html
+    assert "<i>x</i>" not in frame.html and "shape: (2, 2)" in frame.result
+    series = notebook.ok("series")
+    assert "<table" in series.html and "shape: (3,)" in series.result and "i64" in series.html
+    lazy = notebook.ok("lazy")
+    assert "not collected" in lazy.html and "number" in lazy.html and "FILTER" in lazy.html + lazy.text
+    assert notebook.ok("scalar").result == "2.0"
+    shape = notebook.ok("shape")
+    assert "Shape" in shape.result and "&lt;hex&gt;" in shape.html and "<hex>" not in shape.html
+    assert "not collected" in notebook.ok("never").html
+
+
+def test_parts_of_the_graph_can_be_chosen(notebook):
+    notebook.watch(chain())
+
+    def drawn(arguments):
+        return set(re.findall(r'^\s*n\d+ \[label="(\w)\b', notebook.ok(f"%dag {arguments} --as dot").text, re.MULTILINE))
+
+    assert drawn("b") == {"x", "a", "b"}
+    assert drawn("a --down 1") >= {"a", "b", "c"} and "d" not in drawn("a --down 1")
+    assert drawn("d --up 1") == {"b", "c", "d"}
+    assert drawn("--path x b") == {"x", "a", "b"}
+    assert "x" not in drawn("--hide-inputs")
+    assert notebook.ok("%dag --lr").html != notebook.ok("%dag --tb").html
+
+
+def test_config_is_kept_and_shown(notebook):
+    notebook.ok("%config region=us")
+    notebook.ok("%config scale=2")
+    shown = notebook.ok("%config").text
+    assert "region" in shown and "us" in shown and "scale" in shown
+
+
+def test_help_names_every_magic(notebook):
+    payload = notebook.ok("%help").content["payload"]
+    text = payload[0]["data"]["text/plain"]
+    for magic in "watch unwatch config input run dag nodes source check why diff time restart help transform".split():
+        assert f"%{magic}" in text, magic
+    assert "--override" in notebook.ok("%help run").content["payload"][0]["data"]["text/plain"]

@@ -6,6 +6,7 @@
 //! the lines that it already has: a compiler's line is the user's line.
 
 mod complete;
+mod questions;
 mod uses;
 
 use indexmap::{IndexMap, IndexSet};
@@ -100,6 +101,8 @@ pub fn rewrite(code: &str, nodes: &CellScope, variables: &[String]) -> CellPlan 
         };
         for (index, statement) in statements.iter().enumerate() {
             rewriter.statement(statement, index + 1 == statements.len());
+            // After the statement's own insertions, because at the same byte these stand inside.
+            rewriter.insertions.extend(questions::insertions(statement));
         }
         Some(rewriter.finish())
     })

@@ -25,7 +25,7 @@ pub const CRATE: &str = "brooklet_image";
 /// How many images are kept.
 const IMAGES: usize = 4;
 /// Crates of the image that generated code and users name directly.
-const NAMED: [&str; 2] = ["brooklet", "polars"];
+const NAMED: [&str; 4] = ["brooklet", "polars", "serde", "chrono"];
 
 /// A built image and everything that a compiler needs to link against it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -363,13 +363,18 @@ fn prune(newest: &Path) {
 }
 
 /// What has to be kept of cargo's artifacts, by crate: metadata of libraries, proc-macro libraries, and the dylib.
+/// Libraries that only build scripts and proc macros use are built at another level than the image; they may
+/// bear the name of a crate that is in the image as well.
 fn artifacts(messages: &[Json]) -> BTreeMap<String, BTreeSet<PathBuf>> {
     let mut found: BTreeMap<String, BTreeSet<PathBuf>> = BTreeMap::new();
+    let level =
+        messages.iter().find(|it| it["target"]["name"] == CRATE).map(|it| &it["profile"]["opt_level"]);
     for message in messages.iter().filter(|it| it["reason"] == "compiler-artifact") {
         let is = |kind: &str| {
             message["target"]["kind"].as_array().is_some_and(|all| all.iter().any(|it| it == kind))
         };
-        if is("custom-build") || is("bin") {
+        let is_foreign = !is("proc-macro") && Some(&message["profile"]["opt_level"]) != level;
+        if is("custom-build") || is("bin") || is_foreign {
             continue;
         }
         let wanted: &[&str] = if is("proc-macro") || is("dylib") { &["so"] } else { &["rmeta"] };

@@ -41,6 +41,21 @@ const STACK: usize = 512 << 20;
 /// Name of the crate that rust-analyzer reads the image's sources through.
 const SOURCES: &str = "brooklet_sources";
 
+/// What the rewriting of cells puts in, for rust-analyzer until it knows the image: types of the standard
+/// library can then be worked out without it.
+const STAND_INS: &str = "\
+#[cfg(not(brooklet_image))]
+pub mod brooklet {
+    pub use crate::{raise, show};
+}
+#[cfg(not(brooklet_image))]
+#[macro_export]
+macro_rules! raise { ($result:expr) => { $result } }
+#[cfg(not(brooklet_image))]
+#[macro_export]
+macro_rules! show { ($value:expr) => { { let _ = &$value; } } }
+";
+
 /// evcxr starts this executable again, as its child and as a wrapper of rustc, and tells them by
 /// environment variables. Must come before anything else in `main`.
 pub fn run_as_evcxr_child() -> Option<ExitCode> {
@@ -238,7 +253,7 @@ impl Evaluator {
         if !self.start.sources.is_empty() {
             // cargo looks at a new dependency as a whole, all platforms included, which would download
             // crates that nobody needs. So it is shown an empty crate, and `index` fills it.
-            self.write_sources("", "")?;
+            self.write_sources("", STAND_INS)?;
             code = format!(
                 ":dep {SOURCES} = {{ path = {:?} }}\n\
                  mod {ANALYSIS} {{ #[cfg(not(brooklet_image))] pub use {SOURCES}::*; }}\nuse {ANALYSIS}::*;\n",
@@ -307,7 +322,7 @@ impl Evaluator {
             self.context.execute(&touch)?;
             self.context.completions(&code, code.len()).map_err(Error::from)
         });
-        self.write_sources("", "").map_err(failed)?;
+        self.write_sources("", STAND_INS).map_err(failed)?;
         fs::write(&lockfile, own_lock).map_err(failed)?;
         match known?.map_err(|it| it.to_string())?.completions.is_empty() {
             true => Err("it finds none".to_owned()),

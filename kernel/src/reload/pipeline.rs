@@ -98,6 +98,8 @@ impl Pipeline {
 
     fn process(&self, snapshot: Snapshot, parsed: Parsed) -> Result<Revision, Problems> {
         let Snapshot { hash, sources, modules, mut diagnostics, allow_overrides, .. } = snapshot;
+        // With a file that cannot be read, all that the compiler has to say would follow from that.
+        let is_readable = diagnostics.is_empty();
         diagnostics.extend(parsed.diagnostics.iter().cloned());
         let (graph, graph_diagnostics) = graph::build(&parsed.files, &sources, allow_overrides);
         diagnostics.extend(graph_diagnostics);
@@ -107,7 +109,7 @@ impl Pipeline {
         let mut built = Built { generation: 0, library: PathBuf::new() };
         let mut interrupted = false;
         let mut failed = None;
-        if has_functions || has_text {
+        if is_readable && (has_functions || has_text) {
             let shims = shim::generate(&parsed, &sources, &modules, CRATE);
             match self.compile(&hash, &parsed.type_key, &shims.text) {
                 Ok(done) => built = done,

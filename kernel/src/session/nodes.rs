@@ -9,6 +9,7 @@ use brooklet_graph::wire::MimeBundle;
 use super::errors::{self, Result};
 use super::grammar::Call;
 use super::interrupts::Phase;
+use super::link::is_fresh;
 use super::run::names;
 use super::text::{self, Table};
 use super::words::unquote;
@@ -68,13 +69,15 @@ impl Execution<'_> {
         let mut table = Table::new(&["node", "type", "place", "value", "documentation"]);
         for node in chosen {
             let seen = knowledge.mirror.nodes.get(&node.name);
-            let value = seen.map_or(String::new(), |it| match it.summary.shape.as_str() {
-                "" => it.state.word().to_owned(),
-                shape if super::link::is_fresh(&it.state) => shape.to_owned(),
-                shape => format!("{shape} ({})", it.state.word()),
-            });
-            let place =
-                if node.file.is_empty() { "input".into() } else { format!("{}:{}", node.file, node.line) };
+            let value =
+                seen.map_or(String::new(), |it| match (it.summary.shape.as_str(), is_fresh(&it.state)) {
+                    ("", true) => "kept".to_owned(),
+                    ("", false) => it.state.word().to_owned(),
+                    (shape, true) => shape.to_owned(),
+                    (shape, false) => format!("{shape} ({})", it.state.word()),
+                });
+            let place = self.shared.place(node);
+            let place = if place.is_empty() { "input".to_owned() } else { place };
             let doc = node.doc.lines().next().unwrap_or_default().to_owned();
             table.row(vec![node.name.clone(), node.ty.clone(), place, value, doc]);
         }

@@ -204,6 +204,12 @@ impl Execution<'_> {
     fn run_view(&self, revision: &Arc<Revision>, targets: &[String]) -> View {
         let selection = Selection { targets: targets.to_vec(), ..Selection::default() };
         let mut view = self.view(revision, &selection);
+        // What an earlier run computed is kept, and not computed, as far as this one is concerned.
+        for node in &mut view.nodes {
+            if matches!(node.state, State::Done { .. }) {
+                node.state = State::Reused;
+            }
+        }
         let before = self.shared.knowledge().last_run.as_ref().map(|it| it.revision.clone());
         if let Some(before) = before.filter(|it| it.number != revision.number) {
             view.mark_change(&diff(&before.graph, &revision.graph));

@@ -99,10 +99,13 @@ impl Execution<'_> {
         let in_worker = self.shared.link().cell_reply.take();
         let last_words = self.shared.screen.take_held();
         if let Some(Ok(reply)) = &in_worker
-            && reply.failure.is_none()
             && reply.control_lines.iter().any(|it| it == USER_ERROR)
         {
-            return Err(question_mark(&last_words));
+            // The worker knows the error with its sources, unless its type tells none.
+            return Err(match reply.failure.clone() {
+                Some(failure) => errors::failures(&[failure], &revision.graph),
+                None => question_mark(&last_words),
+            });
         }
         self.shared.screen.stream(Stream::Stderr, &last_words);
         match (reply, in_worker) {
@@ -168,7 +171,7 @@ impl Shared {
     fn cells_config(&self, image: &Image) -> CellsConfig {
         let externs = image.externs.iter().map(|it| it.0.clone());
         CellsConfig {
-            executable: std::env::current_exe().unwrap_or_default(),
+            executable: crate::executable::path().unwrap_or_default(),
             directory: self.base.clone(),
             rustflags: image.cell_rustflags(&self.reloader.generation_directory()),
             externs: externs.filter(|it| it != crate::build::image::CRATE).collect(),

@@ -28,7 +28,7 @@ use super::output::{self, Marks, Piece};
 use crate::build::BuildError;
 use crate::build::image::Image;
 use crate::engine::Stream;
-use crate::os;
+use crate::{executable, os};
 
 /// How long a finished call waits for output that user code may have diverted.
 const OUTPUT_GRACE: Duration = Duration::from_secs(2);
@@ -115,7 +115,7 @@ impl Worker {
     pub fn start(image: &Image, base: &Path, listener: Arc<dyn Listener>) -> Result<Worker, BuildError> {
         let failed = |error: io::Error| BuildError::new(format!("the worker cannot be started: {error}"));
         let (ours, theirs) = UnixStream::pair().map_err(failed)?;
-        let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+        let mut command = Command::new(executable::path().map_err(failed)?);
         let mut search = vec![image.std_directory.clone()];
         search.extend(std::env::var_os("LD_LIBRARY_PATH").iter().flat_map(std::env::split_paths));
         command

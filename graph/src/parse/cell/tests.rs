@@ -50,7 +50,7 @@ fn bare_names_compile_nothing() {
 #[test]
 fn the_last_expression_is_shown() {
     let (code, uses, _) = plan("spend.max::<f64>()?.unwrap_or(0.0) / spend_mean");
-    insta::assert_snapshot!(code, @r#"{ let spend = brooklet::bind_input!(p2_1, GEN::marketing::avg, "spend"); let spend_mean = brooklet::bind_node!(r1, GEN::marketing::spend_mean, "spend_mean"); brooklet::show!(spend.max::<f64>()?.unwrap_or(0.0) / spend_mean); };"#);
+    insta::assert_snapshot!(code, @r#"{ let spend = brooklet::bind_input!(p2_1, GEN::marketing::avg, "spend"); let spend_mean = brooklet::bind_node!(r1, GEN::marketing::spend_mean, "spend_mean"); brooklet::show!(brooklet::raise!(spend.max::<f64>())?.unwrap_or(0.0) / spend_mean); };"#);
     assert_eq!(uses, ["spend", "spend_mean"]);
     assert_eq!(plan("1 + 1").0, "brooklet::show!(1 + 1);");
     assert_eq!(plan("vec![1]").0, "brooklet::show!(vec![1]);");
@@ -63,6 +63,25 @@ fn let_is_wrapped_at_its_value() {
     insta::assert_snapshot!(plan("let (mut a, b): (f64, i64) = (spend_mean, 1);").0, @r#"let (mut a, b): (f64, i64) = { let spend_mean = brooklet::bind_node!(r1, GEN::marketing::spend_mean, "spend_mean"); (spend_mean, 1) };"#);
     insta::assert_snapshot!(plan("let Some(x) = orders.first() else { panic!(\"{spend_mean}\") };").0, @r#"let Some(x) = ({ let orders = brooklet::bind_node!(r0, GEN::shop::orders, "orders"); orders.first() }) else { let spend_mean = brooklet::bind_node!(r1, GEN::marketing::spend_mean, "spend_mean");  panic!("{spend_mean}") };"#);
     assert_eq!(plan("let x = 1;").0, "let x = 1;");
+}
+
+#[test]
+fn a_question_mark_that_can_end_the_cell_keeps_its_error() {
+    assert_eq!(plan("a()?.b(c?)?;").0, "brooklet::raise!(brooklet::raise!(a())?.b(brooklet::raise!(c)?))?;");
+    assert_eq!(plan("let x: i64 = s.parse()?;").0, "let x: i64 = brooklet::raise!(s.parse())?;");
+    assert_eq!(
+        plan("let x = orders?;").0,
+        "let x = { let orders = brooklet::bind_node!(r0, GEN::shop::orders, \"orders\"); brooklet::raise!(orders)? };"
+    );
+    assert_eq!(
+        plan("for i in f()? { g(i)?; };").0,
+        "for i in brooklet::raise!(f())? { brooklet::raise!(g(i))?; };"
+    );
+    for code in
+        ["let f = |x: A| x.b()?;", "async { a()? };", "fn f() -> A { Ok(a()?) }", "println!(\"{}\", a()?);"]
+    {
+        assert_eq!(plan(code).0, code);
+    }
 }
 
 #[test]
