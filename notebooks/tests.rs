@@ -7,7 +7,7 @@
 
 #[path = "transforms/channels.rs"]
 mod channels;
-#[path = "transforms/hello.rs"]
+#[path = "hello/hello.rs"]
 mod hello;
 #[path = "transforms/marketing.rs"]
 mod marketing;

@@ -15,6 +15,7 @@ mod commands;
 mod completions;
 mod diagnostics;
 pub mod entry;
+mod evaluator;
 mod process;
 mod protocol;
 mod redefined;
@@ -29,7 +30,7 @@ use brooklet_graph::source::Sources;
 use brooklet_graph::wire::MimeBundle;
 
 pub use client::Cells;
-pub use entry::run_as_evcxr_child;
+pub use evaluator::run_as_evcxr_child;
 
 use crate::engine::CellError;
 

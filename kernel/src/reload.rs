@@ -205,7 +205,13 @@ impl Reloader {
                 if let Some((hash, result)) = &state.candidate
                     && *hash == snapshot.hash
                 {
-                    return result.clone();
+                    let result = result.clone();
+                    // That the image or the compiler could not be used says nothing of the files: the next
+                    // question tries again.
+                    if result.as_ref().is_err_and(|it| it.build.is_some()) {
+                        state.candidate = None;
+                    }
+                    return result;
                 }
                 match &state.working {
                     Some(hash) if *hash == snapshot.hash => {}

@@ -114,6 +114,8 @@ struct Knowledge {
     warned: u64,
     /// Transform modules that cells made, by name, with their files.
     transforms: BTreeMap<String, PathBuf>,
+    /// What `%%transform` wrote where, so that it replaces nothing that others wrote.
+    written: BTreeMap<PathBuf, String>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -43,6 +43,7 @@ impl Driver {
         let prepared = self.prepare(request);
         let mut report = Report { unused_inputs: prepared.unused_inputs.clone(), ..Report::default() };
         if !prepared.failures.is_empty() {
+            self.blame(&prepared, events);
             report.failures = prepared.failures;
             return report;
         }
@@ -56,6 +57,28 @@ impl Driver {
             }
         }
         report
+    }
+
+    /// Says of a run that cannot start which nodes cannot be had: values of theirs from before are not current.
+    fn blame(&self, prepared: &Prepared, events: &mut dyn FnMut(Event)) {
+        let mut blamed: Vec<Option<usize>> = vec![None; prepared.needed.len()];
+        for failure in &prepared.failures {
+            if let Some(index) = self.committed.find(&failure.node).filter(|it| prepared.needed[*it]) {
+                blamed[index] = Some(index);
+                events(Event::DidFail { node: failure.node.clone(), failure: failure.clone() });
+            }
+        }
+        for (index, node) in self.committed.graph.nodes.values().enumerate() {
+            if !prepared.needed[index] || blamed[index].is_some() || prepared.given[index].is_some() {
+                continue;
+            }
+            let feeds = node.dependencies.iter().filter_map(|it| self.committed.find(&it.name));
+            if let Some(because) = feeds.filter_map(|it| blamed[it]).next() {
+                blamed[index] = Some(because);
+                let because = self.committed.name(because).to_owned();
+                events(Event::DidSkip { node: node.name.clone(), because });
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@ import re
 
 from conftest import REPOSITORY
 
-HELLO = REPOSITORY / "notebooks" / "transforms" / "hello.rs"
+HELLO = REPOSITORY / "notebooks" / "hello" / "hello.rs"
 INPUTS = "%input spend=[10,10,20,40,40,50] signups=[1,10,50,100,200,400]"
 
 def chain(**bodies):

@@ -28,6 +28,8 @@ const PANIC_NOTIFICATION: &str = "EVCXR_PANIC_NOTIFICATION";
 const STOP_GRACE: Duration = Duration::from_secs(2);
 /// A process that died this soon after it got a cell was dying already: the cell is tried once more.
 const STILLBORN: Duration = Duration::from_secs(1);
+/// Between two tries to ask a process that is busy.
+const BUSY_PAUSE: Duration = Duration::from_millis(40);
 /// How long an interrupted cell may go on in rust-analyzer before its process is given up.
 const GIVE_UP: Duration = Duration::from_secs(60);
 
@@ -141,10 +143,9 @@ impl Cells {
         let code = commands::blanked(code, position);
         let bindings = completions::bindings(&code, &scope, &variables);
         let shift = bindings.len();
-        let (_, answer_rx) =
-            process.ask(Ask::Complete { code: format!("{bindings}{code}"), position: position + shift });
-        match answer_rx.recv_timeout(timeout) {
-            Ok(Answer::Completed { items, start, end }) if start >= shift && end >= start => {
+        let question = Ask::Complete { code: format!("{bindings}{code}"), position: position + shift };
+        match ask_in_time(&process, &question, timeout) {
+            Some(Answer::Completed { items, start, end }) if start >= shift && end >= start => {
                 completions::completions(items, start, end, shift)
             }
             _ => nothing,
@@ -157,9 +158,8 @@ impl Cells {
         let (process, scope, variables) = self.idle_process()?;
         let code = commands::blanked(&code[..end], end);
         let code = format!("{}{code}", completions::bindings(&code, &scope, &variables));
-        let (_, answer_rx) = process.ask(Ask::Inspect { code });
-        match answer_rx.recv_timeout(timeout) {
-            Ok(Answer::Inspected { plain, html }) if !plain.is_empty() => {
+        match ask_in_time(&process, &Ask::Inspect { code }, timeout) {
+            Some(Answer::Inspected { plain, html }) if !plain.is_empty() => {
                 Some(MimeBundle::text(plain).with("text/html", html))
             }
             _ => None,
@@ -251,6 +251,19 @@ impl Cells {
             self.shared.begin();
         }
         None
+    }
+}
+
+/// Asks until there is an answer: rust-analyzer may still be at a question that nobody waits for any more.
+fn ask_in_time(process: &Process, question: &Ask, timeout: Duration) -> Option<Answer> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        let (_, answer_rx) = process.ask(question.clone());
+        match answer_rx.recv_deadline(deadline) {
+            Ok(Answer::Busy) if Instant::now() + BUSY_PAUSE < deadline => thread::sleep(BUSY_PAUSE),
+            Ok(answer) => return Some(answer),
+            Err(_) => return None,
+        }
     }
 }
 

@@ -114,11 +114,21 @@ impl Pipeline {
             match self.compile(&hash, &parsed.type_key, &shims.text) {
                 Ok(done) => built = done,
                 Err(Failed::Messages(messages)) => {
+                    let mut of_shims = Vec::new();
                     for message in messages {
                         match self.own_words(&message, &shims) {
-                            Some(diagnostic) => diagnostics.push(diagnostic),
+                            Some(diagnostic) => of_shims.push(diagnostic),
                             None => compiler.push(message),
                         }
+                    }
+                    // Two functions of one name are told once, in our words; and what is wrong with shims
+                    // follows from what is wrong with the files, if anything is.
+                    if diagnostics.iter().any(|it| it.code == "duplicate-node") {
+                        compiler.retain(|it| it.code != "E0428");
+                    }
+                    let is_wrong = diagnostics.iter().any(|it| it.severity == Severity::Error);
+                    if !is_wrong && !compiler.iter().any(|it| it.is_error) {
+                        diagnostics.extend(of_shims);
                     }
                 }
                 Err(Failed::Killed) => interrupted = true,

@@ -4,7 +4,7 @@
 //! watched file. Without `--write` that file is in the session's own directory and goes with the session.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Execution;
 use super::errors::{self, Result};
@@ -89,7 +89,11 @@ impl Execution<'_> {
         }
         // The blank line in place of the magic keeps the line numbers those of the cell.
         let text = if call.flag("--write") { body.to_owned() } else { format!("\n{body}") };
-        fs::write(&path, text).map_err(failed)?;
+        if call.flag("--write") {
+            self.refuse_to_overwrite(call, &path, &text)?;
+        }
+        fs::write(&path, &text).map_err(failed)?;
+        self.shared.knowledge().written.insert(path.clone(), text);
         let old = self.shared.knowledge().transforms.insert(name, path.clone());
         if let Some(old) = old.filter(|it| *it != path) {
             // The module moved; if its old file is no longer watched there is nothing to stop.
@@ -98,6 +102,19 @@ impl Execution<'_> {
         let watched = self.shared.reloader.watch(&[path.to_string_lossy().into_owned()], false);
         watched.map_err(|it| errors::usage(&call.error(it)))?;
         self.draw_change()
+    }
+
+    /// A file may be replaced only by who wrote it, and only as long as nobody else has changed it since.
+    fn refuse_to_overwrite(&self, call: &Call, path: &Path, text: &str) -> Result<()> {
+        let Ok(present) = fs::read(path) else { return Ok(()) };
+        let ours = self.shared.knowledge().written.get(path).is_some_and(|it| it.as_bytes() == present);
+        if ours || present == text.as_bytes() {
+            return Ok(());
+        }
+        let shown = path.strip_prefix(&self.shared.base).unwrap_or(path).display();
+        let mut error = call.error(format!("`{shown}` is there already, and not as this cell wrote it"));
+        error.hint = Some("nothing was written: edit the file itself, delete it, or name another".to_owned());
+        Err(errors::usage(&error))
     }
 
     /// The file of `--write`, which must be Rust: anything else could not be watched.

@@ -35,7 +35,8 @@ impl Execution<'_> {
 
     /// `%unwatch PATH…`
     pub(super) fn unwatch(&self, call: &Call) -> Result<()> {
-        let removed = self.shared.reloader.unwatch(&call.texts());
+        let names: Vec<String> = call.texts().into_iter().map(|it| self.watched_name(it)).collect();
+        let removed = self.shared.reloader.unwatch(&names);
         let removed = removed.map_err(|it| errors::usage(&call.error(it)))?;
         let removed: Vec<String> = removed.iter().map(|it| self.shared.shown_path(it)).collect();
         if removed.is_empty() {
@@ -47,6 +48,16 @@ impl Execution<'_> {
             return Ok(());
         }
         self.draw_change()
+    }
+
+    /// A cell's transform may be named as the cell names it, or as the list of what is watched shows it.
+    fn watched_name(&self, name: String) -> String {
+        let module = name.strip_prefix("%%transform ").unwrap_or(&name);
+        let module = module.strip_suffix(".rs").unwrap_or(module);
+        match self.shared.knowledge().transforms.get(module) {
+            Some(path) => path.to_string_lossy().into_owned(),
+            None => name,
+        }
     }
 
     /// Draws the graph as it is now and says what that changed. Commits it too, so that edges which do not

@@ -87,6 +87,7 @@ struct Shared {
     marks: Arc<Marks>,
     in_cell: AtomicBool,
     control_lines: Mutex<Vec<String>>,
+    /// The end of what the present call printed to stderr.
     last_words: Mutex<VecDeque<u8>>,
     child: Mutex<Child>,
     /// Set once, when the socket has ended and the process was waited for.
@@ -189,6 +190,7 @@ impl Worker {
     /// the answer names given inputs that nothing uses.
     pub fn run(&self, run: Run) -> Result<(Outcome, Vec<String>), Death> {
         let request = self.number();
+        locked(&self.shared.last_words).clear();
         let answer = self.shared.expect(Key::Request(request));
         self.send(&ToWorker::Run(Run { request, ..run }))?;
         match self.answer(&answer)? {
@@ -233,6 +235,7 @@ impl Worker {
         let request = self.number();
         let answer = self.shared.expect(Key::Request(request));
         locked(&self.shared.control_lines).clear();
+        locked(&self.shared.last_words).clear();
         self.shared.in_cell.store(true, Ordering::SeqCst);
         let library = library.to_string_lossy().into_owned();
         let done = self
