@@ -160,6 +160,7 @@ impl Cells {
         let code = format!("{}{code}", completions::bindings(&code, &scope, &variables));
         match ask_in_time(&process, &Ask::Inspect { code }, timeout) {
             Some(Answer::Inspected { plain, html }) if !plain.is_empty() => {
+                let (plain, html) = (completions::without_crate(&plain), completions::without_crate(&html));
                 Some(MimeBundle::text(plain).with("text/html", html))
             }
             _ => None,

@@ -74,6 +74,21 @@ pub fn completions(items: Vec<Item>, start: usize, end: usize, shift: usize) -> 
     Completions { items, start: start.saturating_sub(shift), end: end.saturating_sub(shift) }
 }
 
+/// Without the name of the crate that evcxr makes of all cells, which says nothing to the user.
+pub fn without_crate(text: &str) -> String {
+    let mut without = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("ctx::") {
+        let (before, after) = rest.split_at(at);
+        without.push_str(before);
+        let is_whole = !without.ends_with(|c: char| c == '_' || c == ':' || c.is_alphanumeric());
+        without.push_str(if is_whole { "" } else { "ctx::" });
+        rest = &after["ctx::".len()..];
+    }
+    without.push_str(rest);
+    without
+}
+
 /// rust-analyzer fills in the names of arguments, `max(other)`; they would only have to be deleted.
 fn short(code: &str) -> &str {
     match code.find('(') {
@@ -106,6 +121,12 @@ mod tests {
         assert_eq!(name_end("a + ", 4), None);
         assert_eq!(name_end("ä", 1), Some(2));
         assert_eq!(name_end("", 7), None);
+    }
+
+    #[test]
+    fn the_crate_of_cells_is_not_named() {
+        let shown = without_crate("ctx::transforms::shop\n\npub struct Split(ctx::A, my_ctx::B, a::ctx::C)");
+        assert_eq!(shown, "transforms::shop\n\npub struct Split(A, my_ctx::B, a::ctx::C)");
     }
 
     #[test]
