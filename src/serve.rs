@@ -61,7 +61,8 @@ fn start(mut socket: UnixStream, lost: fn()) -> io::Result<i32> {
     let (messages_tx, messages) = unbounded();
     let reading = socket.try_clone()?;
     let answers = Arc::new(Answers { pending: Mutex::new((socket, Vec::new())) });
-    spawn("brooklet-read", 0, move || read(reading, &messages_tx, &interrupt, lost))?;
+    let noting = answers.clone();
+    spawn("brooklet-read", 0, move || read(reading, &messages_tx, &interrupt, &noting, lost))?;
     spawn("brooklet-flush", 0, flush_regularly)?;
     let running = spawn("brooklet-run", RUN_STACK, move || Worker::new(driver, answers).run(&messages))?;
     Ok(i32::from(running.join().is_err()))
@@ -77,10 +78,19 @@ fn spawn(
     builder.spawn(run)
 }
 
-fn read(mut socket: UnixStream, messages: &Sender<ToWorker>, interrupt: &AtomicBool, lost: fn()) {
+fn read(
+    mut socket: UnixStream,
+    messages: &Sender<ToWorker>,
+    interrupt: &AtomicBool,
+    answers: &Answers,
+    lost: fn(),
+) {
     loop {
         match wire::receive::<ToWorker>(&mut socket) {
-            Ok(Some(ToWorker::Interrupt)) => interrupt.store(true, Ordering::Relaxed),
+            Ok(Some(ToWorker::Interrupt)) => {
+                interrupt.store(true, Ordering::Relaxed);
+                answers.send(&FromWorker::InterruptNoted);
+            }
             // The run thread stands in the question, so the answer cannot go through its queue.
             Ok(Some(ToWorker::Answer { text })) => cell::answer(text),
             Ok(Some(message)) => {

@@ -95,7 +95,7 @@ pub enum ToWorker {
     },
     /// Drops the variables that cells keep.
     ForgetCells,
-    /// Sets the flag that is looked at between steps.
+    /// Sets the flag that is looked at between steps. Answer, at once: `InterruptNoted`.
     Interrupt,
     /// Ends the process after the running step.
     Shutdown,
@@ -164,6 +164,8 @@ pub enum FromWorker {
         request: u64,
         failure: Option<Failure>,
     },
+    /// No step starts from here on.
+    InterruptNoted,
 }
 
 /// Why a generation cannot take over.

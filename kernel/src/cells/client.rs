@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use brooklet_graph::parse::cell::CellScope;
 use brooklet_graph::source::Sources;
 use brooklet_graph::wire::MimeBundle;
-use crossbeam_channel::{Receiver, Sender, bounded, never, select};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, never, select};
 
 use super::process::{Process, Relay, locked};
 use super::protocol::{Answer, Ask, LoadAndRun, Lost, Outcome, Ran, Variable};
@@ -43,6 +43,8 @@ struct Shared {
     host: Arc<dyn Host>,
     state: Mutex<State>,
     changed: Condvar,
+    /// The last question that had no answer in time.
+    late: Mutex<Option<(Ask, Receiver<Answer>)>>,
 }
 
 #[derive(Default)]
@@ -86,7 +88,8 @@ enum Phase {
 impl Cells {
     /// Starts nothing yet.
     pub fn new(config: CellsConfig, host: Arc<dyn Host>) -> Cells {
-        let shared = Shared { config, host, state: Mutex::default(), changed: Condvar::new() };
+        let shared =
+            Shared { config, host, state: Mutex::default(), changed: Condvar::new(), late: Mutex::default() };
         Cells { shared: Arc::new(shared) }
     }
 
@@ -144,7 +147,7 @@ impl Cells {
         let bindings = completions::bindings(&code, &scope, &variables);
         let shift = bindings.len();
         let question = Ask::Complete { code: format!("{bindings}{code}"), position: position + shift };
-        match ask_in_time(&process, &question, timeout) {
+        match self.shared.ask_in_time(&process, question, timeout) {
             Some(Answer::Completed { items, start, end }) if start >= shift && end >= start => {
                 completions::completions(items, start, end, shift)
             }
@@ -158,7 +161,7 @@ impl Cells {
         let (process, scope, variables) = self.idle_process()?;
         let code = commands::blanked(&code[..end], end);
         let code = format!("{}{code}", completions::bindings(&code, &scope, &variables));
-        match ask_in_time(&process, &Ask::Inspect { code }, timeout) {
+        match self.shared.ask_in_time(&process, Ask::Inspect { code }, timeout) {
             Some(Answer::Inspected { plain, html }) if !plain.is_empty() => {
                 let (plain, html) = (completions::without_crate(&plain), completions::without_crate(&html));
                 Some(MimeBundle::text(plain).with("text/html", html))
@@ -252,19 +255,6 @@ impl Cells {
             self.shared.begin();
         }
         None
-    }
-}
-
-/// Asks until there is an answer: rust-analyzer may still be at a question that nobody waits for any more.
-fn ask_in_time(process: &Process, question: &Ask, timeout: Duration) -> Option<Answer> {
-    let deadline = Instant::now() + timeout;
-    loop {
-        let (_, answer_rx) = process.ask(question.clone());
-        match answer_rx.recv_deadline(deadline) {
-            Ok(Answer::Busy) if Instant::now() + BUSY_PAUSE < deadline => thread::sleep(BUSY_PAUSE),
-            Ok(answer) => return Some(answer),
-            Err(_) => return None,
-        }
     }
 }
 
@@ -464,6 +454,31 @@ impl Shared {
         let mut state = locked(&self.state);
         while state.phase == Phase::Running {
             state = self.changed.wait(state).unwrap_or_else(|it| it.into_inner());
+        }
+    }
+}
+
+impl Shared {
+    /// Asks until there is an answer: rust-analyzer may still be at a question that nobody waits for any more.
+    /// If it is the same question, which people ask again, its answer is taken.
+    fn ask_in_time(&self, process: &Process, question: Ask, timeout: Duration) -> Option<Answer> {
+        let deadline = Instant::now() + timeout;
+        let late =
+            locked(&self.late).take().filter(|(it, _)| *it == question).map(|(_, answer_rx)| answer_rx);
+        let mut answer_rx = late.unwrap_or_else(|| process.ask(question.clone()).1);
+        loop {
+            match answer_rx.recv_deadline(deadline) {
+                Ok(Answer::Busy) if Instant::now() + BUSY_PAUSE < deadline => {
+                    thread::sleep(BUSY_PAUSE);
+                    answer_rx = process.ask(question.clone()).1;
+                }
+                Ok(answer) => return Some(answer),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {
+                    *locked(&self.late) = Some((question, answer_rx));
+                    return None;
+                }
+            }
         }
     }
 }

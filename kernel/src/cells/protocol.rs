@@ -40,7 +40,7 @@ pub struct Request {
     pub body: Ask,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ask {
     /// Always the first request. Answer: `Started` or `Failed`.
@@ -57,7 +57,7 @@ pub enum Ask {
     Cancel { evaluation: u64 },
 }
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Start {
     /// The working directory for commands of cells.
     pub directory: String,

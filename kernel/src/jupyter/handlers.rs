@@ -18,7 +18,7 @@ use serde_json::json;
 use super::assistant::Question;
 use super::comm;
 use super::content::{Content, ExecuteReply, PROTOCOL_VERSION, reply_kind};
-use super::io::Kernel;
+use super::io::{Event, Kernel};
 use super::request;
 use super::wire::{Incoming, Origin};
 use crate::engine::CellError;
@@ -30,6 +30,8 @@ enum Answer {
     Later(Question),
     /// The message asks for nothing.
     Nothing,
+    /// Reply and `idle` come when an event says so.
+    ByEvent,
 }
 
 impl Kernel {
@@ -49,6 +51,7 @@ impl Kernel {
             Ok(Answer::Now(reply)) => self.finish(&origin, Some(reply)),
             Ok(Answer::Later(question)) => self.assistant.ask(origin, question),
             Ok(Answer::Nothing) => self.finish(&origin, None),
+            Ok(Answer::ByEvent) => {}
             Err(error) => self.refuse(&origin, error),
         }
     }
@@ -66,10 +69,8 @@ impl Kernel {
                 Answer::Nothing
             }
             "comm_msg" | "comm_close" => Answer::Nothing,
-            "interrupt_request" => {
-                self.interrupt();
-                Answer::Now(Content::of(InterruptReply::new()))
-            }
+            "interrupt_request" if self.interrupt(origin) => Answer::ByEvent,
+            "interrupt_request" => Answer::Now(Content::of(InterruptReply::new())),
             "shutdown_request" => {
                 // Not refused for an unreadable content: who asks for the end gets it.
                 let request::Shutdown { restart } = parse(content).unwrap_or_default();
@@ -116,22 +117,26 @@ impl Kernel {
         self.finish(origin, reply);
     }
 
-    /// Stops the running cell; frontends also ask when there is none, as before each shutdown.
-    fn interrupt(&mut self) {
+    /// Stops the running cell; frontends also ask when there is none, as before each shutdown. Whether the
+    /// reply comes later: it says that the interrupt is in force.
+    fn interrupt(&mut self, origin: &Arc<Origin>) -> bool {
         if !self.executions.is_running() {
-            return;
+            return false;
         }
         // Interrupt thread: io never calls into the engine, which may be printing to us at this moment.
-        let engine = self.engine.clone();
+        let (engine, events, origin) = (self.engine.clone(), self.events.clone(), origin.clone());
         let call = move || {
             if catch_unwind(AssertUnwindSafe(|| engine.interrupt())).is_err() {
                 tracing::error!("the engine panicked while it was interrupted");
             }
+            events.send(Event::Interrupted(origin));
         };
-        if let Err(error) = std::thread::Builder::new().name("interrupt".into()).spawn(call) {
+        let started = std::thread::Builder::new().name("interrupt".into()).spawn(call);
+        if let Err(error) = &started {
             tracing::error!(%error, "the interrupt was not passed on");
         }
         self.cancel_questions(None, "interrupted");
+        started.is_ok()
     }
 }
 

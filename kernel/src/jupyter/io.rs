@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
-use jupyter_protocol::{IoPubWelcome, Status};
+use jupyter_protocol::{InterruptReply, IoPubWelcome, Status};
 
 use super::assistant::Assistant;
 use super::connection::{Connection, Ports};
@@ -57,6 +57,8 @@ pub enum Event {
     Executed(Executed),
     /// The assistant answers the question of this number.
     Answered(u64, Content),
+    /// The engine has taken an interrupt, asked for by this request.
+    Interrupted(Arc<Origin>),
     /// The engine has shut down.
     EngineEnded,
 }
@@ -156,6 +158,7 @@ impl Kernel {
             Event::Ask(ask) => self.ask(ask),
             Event::Executed(executed) => self.executed(executed),
             Event::Answered(id, answer) => self.answered(id, answer),
+            Event::Interrupted(origin) => self.finish(&origin, Some(Content::of(InterruptReply::new()))),
             Event::EngineEnded => {}
         }
     }

@@ -32,6 +32,8 @@ use crate::{executable, os};
 
 /// How long a finished call waits for output that user code may have diverted.
 const OUTPUT_GRACE: Duration = Duration::from_secs(2);
+/// How long an interrupt waits to be noted.
+const INTERRUPT_GRACE: Duration = Duration::from_millis(300);
 /// How many bytes of stderr are kept to explain a death.
 const LAST_WORDS: usize = 4000;
 
@@ -102,6 +104,7 @@ enum Key {
     Hello,
     Commit(u64),
     Request(u64),
+    Interrupt,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -259,9 +262,12 @@ impl Worker {
         let _ = self.send(&ToWorker::ForgetCells);
     }
 
-    /// Asks the driver to stop before the next step.
+    /// Asks the driver to stop before the next step. Returns when it has noted that, or when it does not
+    /// answer in time.
     pub fn interrupt(&self) {
+        let noted = self.shared.expect(Key::Interrupt);
         let _ = self.send(&ToWorker::Interrupt);
+        let _ = noted.recv_timeout(INTERRUPT_GRACE);
     }
 
     /// Kills the worker and all that it started. Waiting calls answer with a `Death`.
@@ -390,6 +396,7 @@ impl Shared {
                     | FromWorker::Ask { .. }
                     | FromWorker::CellValue { .. } => None,
                     FromWorker::Hello { .. } => Some(Key::Hello),
+                    FromWorker::InterruptNoted => Some(Key::Interrupt),
                     FromWorker::Committed { generation, .. } | FromWorker::Refused { generation, .. } => {
                         Some(Key::Commit(*generation))
                     }
