@@ -249,6 +249,10 @@ impl View {
         for node in &mut self.nodes {
             if node.members.is_empty() {
                 if node.name == name {
+                    // What a node that has no value held before is not its value now.
+                    if matches!(state, State::Failed { .. } | State::Skipped) {
+                        node.shape.clear();
+                    }
                     node.state = state;
                     if let Some(summary) = summary {
                         node.shape.clone_from(&summary.shape);

@@ -20,8 +20,8 @@ use super::evaluator::{Evaluator, guard};
 use super::protocol::{self, Answer, Ask, Hello, Reply, Request, Role, SOCKET, VERSION};
 use crate::os;
 
-/// How long nothing must have been asked before rust-analyzer indexes the image's sources, which cannot be
-/// stopped once begun.
+/// How long nothing must have been asked before rust-analyzer prepares itself, which cannot be stopped once
+/// begun.
 const QUIET: Duration = Duration::from_secs(2);
 
 /// rust-analyzer recurses deeply over unfinished code.
@@ -107,7 +107,7 @@ fn evaluate_all(socket: &Path, shared: &Shared, requests_rx: &Receiver<Request>)
             Err(RecvTimeoutError::Timeout) => {
                 // Pending in the meantime: a question gets no answer rather than a late one.
                 shared.pending.fetch_add(1, Ordering::SeqCst);
-                evaluator.as_mut().map(Evaluator::index);
+                evaluator.as_mut().map(Evaluator::prepare);
                 shared.pending.fetch_sub(1, Ordering::SeqCst);
                 continue;
             }

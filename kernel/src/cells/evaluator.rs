@@ -93,6 +93,8 @@ pub struct Evaluator {
     /// evcxr's manifest when rust-analyzer was shown the image's sources. It forgets them when evcxr's
     /// manifest changes.
     indexed: Option<Vec<u8>>,
+    /// Whether rust-analyzer has completed a plain name since, which takes it long the first time.
+    rehearsed: bool,
     /// Counts changes of the manifest that are only for rust-analyzer to see.
     touched: u32,
     /// By `:opt`.
@@ -126,6 +128,7 @@ impl Evaluator {
             directory,
             scope: Scope::default(),
             indexed: None,
+            rehearsed: false,
             touched: 0,
             opt_level: "0".to_owned(),
             items: redefined::Items::new(),
@@ -177,11 +180,21 @@ impl Evaluator {
         fs::read(self.directory.join("Cargo.toml")).unwrap_or_default()
     }
 
+    /// What can be done while nobody waits, so that nobody has to wait for it later.
+    pub fn prepare(&mut self) {
+        if self.indexed.is_none() {
+            self.index();
+        } else if !self.rehearsed {
+            self.rehearsed = true;
+            let _ = guard(|| self.context.completions("rehearsal", "rehearsal".len()));
+        }
+    }
+
     /// Shows rust-analyzer the image's sources and has it infer one of their types: the slow part.
     ///
     /// It reads them once. Then they are taken away again, because cargo would spend 0.4 s at every cell to
     /// find out that it has nothing to build from them.
-    pub fn index(&mut self) {
+    fn index(&mut self) {
         if self.start.sources.is_empty() || self.indexed.is_some() {
             return;
         }
@@ -189,6 +202,7 @@ impl Evaluator {
             eprintln!("rust-analyzer does not know the image's types: {error}");
         }
         self.indexed = Some(self.manifest());
+        self.rehearsed = false;
     }
 
     fn try_index(&mut self) -> Result<(), String> {

@@ -82,9 +82,15 @@ impl Mirror {
                 seen.summary = summary.clone();
             }
             Event::DidFail { node, failure } => {
-                self.seen(node).state = State::Failed { message: failure.message.clone() };
+                let seen = self.seen(node);
+                seen.state = State::Failed { message: failure.message.clone() };
+                seen.summary.shape.clear();
             }
-            Event::DidSkip { node, .. } => self.seen(node).state = State::Skipped,
+            Event::DidSkip { node, .. } => {
+                let seen = self.seen(node);
+                seen.state = State::Skipped;
+                seen.summary.shape.clear();
+            }
         }
     }
 
