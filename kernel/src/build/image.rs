@@ -93,6 +93,33 @@ impl Toolchain {
         Ok(FOUND.get_or_init(|| Toolchain { rustc, sysroot, version, host }).clone())
     }
 
+    /// Installs the standard library's sources by rustup, if they are not there: rust-analyzer needs them to
+    /// work out the types of `let` in cells.
+    ///
+    /// # Errors
+    /// If there is no rustup, or it cannot get them.
+    pub fn add_rust_src(&self) -> Result<(), BuildError> {
+        if self.sysroot.join("lib/rustlib/src/rust/library").is_dir() {
+            return Ok(());
+        }
+        let failed = |output: String| BuildError {
+            message: "the sources of the standard library (rust-src) are missing".to_owned(),
+            output,
+            hint: Some(
+                "`rustup component add rust-src`; without it a `let` in a cell needs its type".to_owned(),
+            ),
+        };
+        let added = Command::new("rustup")
+            .args(["component", "add", "rust-src"])
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| failed(error.to_string()))?;
+        if added.status.success() {
+            return Ok(());
+        }
+        Err(failed(String::from_utf8_lossy(&added.stderr).trim().to_owned()))
+    }
+
     /// Where the target's shared standard library is.
     pub fn std_directory(&self) -> PathBuf {
         self.sysroot.join("lib/rustlib").join(&self.host).join("lib")

@@ -18,7 +18,7 @@ use super::link::CellHost;
 use super::run::Request;
 use super::text;
 use super::{Execution, Shared, locked};
-use crate::build::image::Image;
+use crate::build::image::{Image, Toolchain};
 use crate::cells::{CellCode, Cells, CellsConfig, CellsError, Notice};
 use crate::engine::{CellError, Output, Stream};
 use crate::reload::{self, Revision};
@@ -169,6 +169,9 @@ impl Shared {
     }
 
     fn cells_config(&self, image: &Image) -> CellsConfig {
+        if let Err(error) = Toolchain::find().and_then(|it| it.add_rust_src()) {
+            self.screen.stream(Stream::Stderr, &format!("warning: {error}\n"));
+        }
         let externs = image.externs.iter().map(|it| it.0.clone());
         CellsConfig {
             executable: crate::executable::path().unwrap_or_default(),

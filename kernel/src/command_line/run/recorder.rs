@@ -9,12 +9,17 @@
 
 use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use brooklet_graph::wire::MimeBundle;
 use serde_json::{Value, json};
 
 use crate::command_line::run::ansi;
 use crate::engine::{CellError, Output, Stream};
+
+/// How the ids of displays begin that show the progress of a build.
+pub const PROGRESS: &str = "brooklet-progress-";
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The outputs of all cells of one run.
 pub struct Recorder {
@@ -32,6 +37,8 @@ struct State {
     line_open: bool,
     /// Cells whose outputs go away when the next one comes (`clear_output(wait)`).
     clear_next: Vec<usize>,
+    /// When a line of progress was printed last.
+    progress: Option<Instant>,
 }
 
 struct Recorded {
@@ -50,6 +57,20 @@ impl Recorder {
     pub fn new(cells: usize, colour: bool) -> Arc<Recorder> {
         let state = State { cells: (0..cells).map(|_| Vec::new()).collect(), ..State::default() };
         Arc::new(Recorder { state: Mutex::new(state), colour })
+    }
+
+    /// Prints how far a long build is, now and then: a display that is replaced is printed when it is final,
+    /// which may be many minutes away.
+    fn progress(&self, bundle: &MimeBundle, display_id: &str) {
+        if !display_id.starts_with(PROGRESS) {
+            return;
+        }
+        let mut state = self.lock();
+        if state.progress.is_none_or(|it| it.elapsed() >= PROGRESS_INTERVAL) {
+            state.progress = Some(Instant::now());
+            drop(state);
+            eprintln!("{}", bundle.plain());
+        }
     }
 
     /// The output of one cell; may outlive the cell's run.
@@ -195,10 +216,12 @@ impl Output for CellOutput {
     }
 
     fn display(&self, bundle: &MimeBundle, display_id: Option<&str>) {
+        self.recorder.progress(bundle, display_id.unwrap_or_default());
         self.recorder.add(self.cell, display_id, Kind::Display(bundle.clone()));
     }
 
     fn update(&self, bundle: &MimeBundle, display_id: &str) {
+        self.recorder.progress(bundle, display_id);
         self.recorder.lock().replace(display_id, bundle);
     }
 
