@@ -164,7 +164,10 @@ impl Image {
     /// If the toolchain or the source tree is missing.
     pub fn find() -> Result<Option<Image>, BuildError> {
         let key = key()?;
-        Ok(read_manifest(&directory_of(&key)).filter(|image| image.key == key && image.library.exists()))
+        let found = read_manifest(&directory_of(&key))
+            .filter(|image| image.key == key && image.library.exists() && image.rustc.exists());
+        // The same sources in another checkout have the same image; that checkout may be gone by now.
+        Ok(found.map(|image| Image { source: source_directory(), ..image }))
     }
 
     /// Builds the image unless it is built.
