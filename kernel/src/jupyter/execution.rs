@@ -141,6 +141,7 @@ impl Kernel {
 
     /// Replies for the cell that ended, and goes on with the next, or aborts them.
     pub(super) fn executed(&mut self, executed: Executed) {
+        self.settle_interrupts();
         let Some(running) = &self.executions.running else { return };
         let (origin, execution_count) = (running.origin.clone(), running.execution_count);
         let (silent, stored) = (running.request.silent, running.request.stored());

@@ -124,6 +124,7 @@ impl Kernel {
             return false;
         }
         // Interrupt thread: io never calls into the engine, which may be printing to us at this moment.
+        let waiting = origin.clone();
         let (engine, events, origin) = (self.engine.clone(), self.events.clone(), origin.clone());
         let call = move || {
             if catch_unwind(AssertUnwindSafe(|| engine.interrupt())).is_err() {
@@ -135,8 +136,27 @@ impl Kernel {
         if let Err(error) = &started {
             tracing::error!(%error, "the interrupt was not passed on");
         }
-        self.cancel_questions(None, "interrupted");
+        if started.is_ok() {
+            self.interrupting.push(waiting);
+        }
         started.is_ok()
+    }
+
+    /// Replies that an interrupt is in force; only then a cell that waits for input is told.
+    pub(super) fn interrupted(&mut self, origin: &Origin) {
+        let before = self.interrupting.len();
+        self.interrupting.retain(|it| !std::ptr::eq(&**it, origin));
+        if self.interrupting.len() < before {
+            self.finish(origin, Some(Content::of(InterruptReply::new())));
+            self.cancel_questions(None, "interrupted");
+        }
+    }
+
+    /// A cell that has ended shows that its interrupts were in force.
+    pub(super) fn settle_interrupts(&mut self) {
+        for origin in std::mem::take(&mut self.interrupting) {
+            self.finish(&origin, Some(Content::of(InterruptReply::new())));
+        }
     }
 }
 

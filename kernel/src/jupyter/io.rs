@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
-use jupyter_protocol::{InterruptReply, IoPubWelcome, Status};
+use jupyter_protocol::{IoPubWelcome, Status};
 
 use super::assistant::Assistant;
 use super::connection::{Connection, Ports};
@@ -82,6 +82,8 @@ pub struct Kernel {
     parent: Option<u32>,
     /// Set by `shutdown_request`: the present turn is the last.
     pub(super) ending: bool,
+    /// Interrupts that the engine is taking now; their replies are due before the end of the cell is told.
+    pub(super) interrupting: Vec<Arc<Origin>>,
 }
 
 /// Whether a kernel manager started us, which says so in the environment.
@@ -101,6 +103,7 @@ impl Kernel {
         let (sender, received) = crossbeam_channel::bounded(BACKLOG);
         let events = Events { sender, waker: sockets.waker() };
         Ok(Kernel {
+            interrupting: Vec::new(),
             session: Session::new(Key::new(&connection.key)),
             banner: engine.banner(),
             ports: connection.ports,
@@ -158,7 +161,7 @@ impl Kernel {
             Event::Ask(ask) => self.ask(ask),
             Event::Executed(executed) => self.executed(executed),
             Event::Answered(id, answer) => self.answered(id, answer),
-            Event::Interrupted(origin) => self.finish(&origin, Some(Content::of(InterruptReply::new()))),
+            Event::Interrupted(origin) => self.interrupted(&origin),
             Event::EngineEnded => {}
         }
     }
