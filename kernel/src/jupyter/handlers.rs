@@ -132,14 +132,13 @@ impl Kernel {
             }
             events.send(Event::Interrupted(origin));
         };
-        let started = std::thread::Builder::new().name("interrupt".into()).spawn(call);
-        if let Err(error) = &started {
+        if let Err(error) = std::thread::Builder::new().name("interrupt".into()).spawn(call) {
             tracing::error!(%error, "the interrupt was not passed on");
+            self.cancel_questions(None, "interrupted");
+            return false;
         }
-        if started.is_ok() {
-            self.interrupting.push(waiting);
-        }
-        started.is_ok()
+        self.interrupting.push(waiting);
+        true
     }
 
     /// Replies that an interrupt is in force; only then a cell that waits for input is told.

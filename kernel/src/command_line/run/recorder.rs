@@ -18,7 +18,7 @@ use crate::command_line::run::ansi;
 use crate::engine::{CellError, Output, Stream};
 
 /// How the ids of displays begin that show the progress of a build.
-pub const PROGRESS: &str = "brooklet-progress-";
+const PROGRESS: &str = "brooklet-progress-";
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The outputs of all cells of one run.
