@@ -36,7 +36,7 @@ fn main() {
         request.inputs.insert(name(0), start.to_string());
         let mut events = 0;
         let before = Instant::now();
-        let report = driver.run(&request, &mut |_| events += 1);
+        let report = driver.execute(&request, &mut |_| events += 1);
         let time = before.elapsed();
         assert_eq!(report.values[0].1.get::<i64>(), Some(&((start + NODES) as i64)));
         assert!(events >= NODES);
@@ -67,7 +67,7 @@ fn chain() -> Graph {
             parameter: 0,
             optional: false,
             ty: "i64".to_owned(),
-            span: Default::default(),
+            ..Dependency::default()
         };
         let node = Node {
             name: name(index),
@@ -80,8 +80,7 @@ fn chain() -> Graph {
             dependencies: if is_input { Vec::new() } else { vec![dependency] },
             fingerprint: if is_input { String::new() } else { format!("{index:016x}") },
             function: if is_input { String::new() } else { "chain::add_one".to_owned() },
-            span: Default::default(),
-            type_span: Default::default(),
+            ..Node::default()
         };
         graph.nodes.insert(node.name.clone(), node);
     }

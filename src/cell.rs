@@ -54,6 +54,49 @@ macro_rules! bind_input {
     }};
 }
 
+/// As [`bind_input!`], for an input that a parameter takes as one of several.
+#[macro_export]
+macro_rules! bind_member {
+    ($parameter:ident, $function:path, $name:literal) => {{
+        use $crate::cell::Bind as _;
+        use $crate::glue::Group as _;
+        (&&&(&&&&$crate::glue::$parameter($function)).group(&$crate::glue::Slots::new(&[]), 0).ty())
+            .bind($name)
+    }};
+}
+
+/// Binds a node that is a column.
+#[macro_export]
+macro_rules! bind_column {
+    ($name:literal) => {{
+        use $crate::cell::Bind as _;
+        (&&&$crate::glue::Ty::<$crate::polars::prelude::Series>::new()).bind($name)
+    }};
+}
+
+/// Binds a node that is a field or an item of what a function returns.
+#[macro_export]
+macro_rules! bind_part {
+    ($returns:ident, $function:path, $field:tt, $name:literal) => {{
+        use $crate::cell::Bind as _;
+        use $crate::glue::Return as _;
+        let whole = (&&&&&$crate::glue::$returns($function)).ret(&$crate::glue::Slots::new(&[])).ty();
+        (&&&$crate::glue::part_type(whole, |it| &it.$field)).bind($name)
+    }};
+}
+
+/// As [`bind_part!`], for an `async fn`.
+#[macro_export]
+macro_rules! bind_future_part {
+    ($returns:ident, $function:path, $field:tt, $name:literal) => {{
+        use $crate::cell::Bind as _;
+        use $crate::glue::Return as _;
+        let returned = $crate::glue::future($crate::glue::$returns($function));
+        let whole = (&&&&&returned).ret(&$crate::glue::Slots::new(&[])).ty();
+        (&&&$crate::glue::part_type(whole, |it| &it.$field)).bind($name)
+    }};
+}
+
 /// Shows the cell's last expression; it is only borrowed.
 #[macro_export]
 macro_rules! show {

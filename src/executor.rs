@@ -10,7 +10,8 @@ use std::time::Instant;
 use brooklet_graph::wire::{Failure, Summary};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use crate::glue::{Error, Slots};
+use crate::driver::Column;
+use crate::glue::{Argument, Error, Outcome, Shim, Slots};
 use crate::panics;
 use crate::value::{Ops, Value};
 use crate::version::Version;
@@ -22,12 +23,31 @@ pub const STACK: usize = 16 << 20;
 pub struct Step {
     /// Which node this is, for the caller.
     pub index: usize,
-    pub shim: crate::glue::Shim,
-    pub arguments: Vec<Option<Value>>,
+    pub work: Work,
+    pub arguments: Vec<Argument>,
     pub output: &'static Ops,
     /// The data version of the result if it has none of its own.
     pub derived_version: Version,
     pub names: Arc<StepNames>,
+}
+
+/// What a step does.
+#[derive(Clone)]
+pub enum Work {
+    /// Calls a function of the user's.
+    Call(Shim),
+    /// Takes a column out of the one argument.
+    Column(Arc<Column>),
+}
+
+impl Work {
+    fn run(&self, arguments: &[Argument], node: &str) -> Outcome {
+        match (self, arguments) {
+            (Work::Call(shim), _) => shim(&Slots::new(arguments)),
+            (Work::Column(column), [Argument::One(Some(frame))]) => column.take(frame, node),
+            (Work::Column(_), _) => Err(Error::Missing { parameter: 0 }),
+        }
+    }
 }
 
 /// Names for messages, shared with the committed graph.
@@ -36,6 +56,8 @@ pub struct StepNames {
     pub node: String,
     /// By parameter: the node or input that feeds it.
     pub parameters: Vec<String>,
+    /// By value that goes in: the node or input, or the parameter of a literal.
+    pub feeds: Vec<String>,
 }
 
 /// What came of a step.
@@ -66,7 +88,7 @@ impl Computed {
 pub fn run(step: Step) -> StepResult {
     let start = Instant::now();
     let outcome = panics::catch(|| {
-        let data = (step.shim)(&Slots::new(&step.arguments))?;
+        let data = step.work.run(&step.arguments, &step.names.node)?;
         Ok(Computed::new(Value::from_data(data, step.output), step.derived_version))
     });
     // Timed before arguments are dropped: freeing a large frame is not the node's work.
@@ -80,6 +102,7 @@ pub fn run(step: Step) -> StepResult {
             message: panic.message,
             chain: if panic.place.is_empty() { Vec::new() } else { vec![panic.place] },
             hint: None,
+            place: None,
         }),
     };
     StepResult { index: step.index, milliseconds, outcome }
@@ -90,7 +113,7 @@ fn failure(error: Error, names: &StepNames) -> Failure {
     let (kind, message, chain) = match error {
         Error::Failed { message, chain } => ("Error", message, chain),
         Error::Missing { parameter: at } => {
-            ("MissingInput", format!("`{}` has no value", parameter(at)), Vec::new())
+            ("missing-input", format!("`{}` has no value", parameter(at)), Vec::new())
         }
         Error::WrongType { parameter: at, expected, found } => (
             "TypeMismatch",
@@ -99,7 +122,7 @@ fn failure(error: Error, names: &StepNames) -> Failure {
         ),
         Error::Described => ("Error", "the shim described itself instead of running".to_owned(), Vec::new()),
     };
-    Failure { kind: kind.to_owned(), node: names.node.clone(), message, chain, hint: None }
+    Failure { kind: kind.to_owned(), node: names.node.clone(), message, chain, hint: None, place: None }
 }
 
 /// Threads for steps that are ready at the same time. Started when first needed; dropping the pool ends

@@ -11,6 +11,7 @@ pub mod cell;
 pub mod content;
 pub mod driver;
 pub mod executor;
+pub mod flow;
 pub mod glue;
 pub mod literal;
 pub mod loader;
@@ -22,7 +23,11 @@ pub mod value;
 pub mod version;
 
 pub use brooklet_graph as graph;
+pub use brooklet_macros::flow;
 pub use polars;
+
+pub use driver::{Driver, Request};
+pub use flow::{Builder, Flow, FlowError, ResultError, Results, RunError};
 
 // The derive macros of transform files and cells name these crates.
 pub use chrono;

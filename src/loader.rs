@@ -109,3 +109,30 @@ fn last_error(path: &str) -> String {
         CStr::from_ptr(text).to_string_lossy().into_owned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_generation_with_a_library_of_its_own_is_refused() {
+        let directory = std::env::temp_dir().join(format!("brooklet-loader-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let (source, library) = (directory.join("lib.rs"), directory.join("libstray.so"));
+        // What a generation exports, from a crate that was not linked to this copy of the library.
+        let code = "#[no_mangle] pub extern \"C\" fn brooklet_generation_mark() -> usize { 1 }\n\
+                    #[no_mangle] pub extern \"C\" fn brooklet_generation() {}\n";
+        std::fs::write(&source, code).unwrap();
+        let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+        let built =
+            Command::new(rustc).args(["--crate-type", "cdylib", "-o"]).arg(&library).arg(&source).status();
+        assert!(built.unwrap().success());
+        let refused = load_generation(&library.to_string_lossy()).err().unwrap_or_default();
+        assert!(refused.contains("carries its own copy of the library"), "{refused}");
+        let missing = load_generation("/nowhere/libgone.so").err().unwrap_or_default();
+        assert!(missing.contains("libgone.so"), "{missing}");
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+}

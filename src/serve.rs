@@ -190,7 +190,7 @@ impl Worker {
                 }
                 ToWorker::Run(run) => self.run_targets(run),
                 ToWorker::Check { request, targets, inputs, overrides } => {
-                    let wanted = Request { targets, inputs, overrides };
+                    let wanted = Request { targets, inputs, overrides, ..Request::default() };
                     let problems = panics::catch(|| self.driver.check(&wanted));
                     let problems = problems.unwrap_or_else(|panic| vec![failure("Panic", &ours(&panic))]);
                     self.answer(FromWorker::Checked { request, problems });
@@ -241,8 +241,8 @@ impl Worker {
         let Run { request, targets, show, inputs, overrides } = run;
         let answers = self.answers.clone();
         let mut events = move |event| answers.send(&FromWorker::Event { request, event });
-        let wanted = Request { targets, inputs, overrides };
-        let report = panics::catch(|| self.driver.run(&wanted, &mut events));
+        let wanted = Request { targets, inputs, overrides, ..Request::default() };
+        let report = panics::catch(|| self.driver.execute(&wanted, &mut events));
         let (outcome, unused_inputs) = match report {
             Err(panic) => (Outcome::Failed { failures: vec![failure("Panic", &ours(&panic))] }, Vec::new()),
             Ok(report) if report.interrupted => (Outcome::Interrupted, report.unused_inputs),
@@ -309,6 +309,7 @@ fn failure(kind: &str, message: &str) -> Failure {
         message: message.to_owned(),
         chain: Vec::new(),
         hint: None,
+        place: None,
     }
 }
 
@@ -330,7 +331,7 @@ mod tests {
         .unwrap();
         match receive(&mut kernel) {
             FromWorker::Done { request: 1, outcome: Outcome::Failed { failures }, .. } => {
-                assert_eq!(failures[0].kind, "UnknownTarget");
+                assert_eq!(failures[0].kind, "unknown-target");
             }
             other => panic!("{other:?}"),
         }

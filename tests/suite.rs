@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use brooklet::driver::{Driver, Request};
 use brooklet::glue::*;
 use brooklet_graph::diagnostic::{Diagnostic, Severity};
-use brooklet_graph::graph::{self, Graph, Literals, NodeKind};
+use brooklet_graph::graph::{self, Graph, Literals, NodeKind, Options};
 use brooklet_graph::parse;
 use brooklet_graph::source::{SourceFile, Sources};
 use brooklet_graph::wire::Event;
@@ -103,6 +103,9 @@ struct Case {
     files: Vec<(String, String)>,
     sources: Sources,
     graph: Graph,
+    config: Literals,
+    /// The shims of the graph in force, by number.
+    functions: Vec<String>,
     /// The graph before the last file was written.
     before: Graph,
     driver: Driver,
@@ -122,6 +125,17 @@ impl Case {
                     Some((_, text)) => body.clone_into(text),
                     None => self.files.push((name.to_owned(), body.to_owned())),
                 }
+                self.reload();
+                Ok(body.to_owned())
+            }
+            "config" => {
+                self.everything_was_said()?;
+                for pair in body.split([';', '\n']).map(str::trim).filter(|it| !it.is_empty()) {
+                    let (key, value) =
+                        pair.split_once('=').ok_or_else(|| format!("`{pair}` is no `key = value`"))?;
+                    self.config.insert(key.trim().to_owned(), value.trim().to_owned());
+                }
+                self.config.retain(|_, value| !value.is_empty());
                 self.reload();
                 Ok(body.to_owned())
             }
@@ -163,6 +177,7 @@ impl Case {
     }
 
     fn reload(&mut self) {
+        let options = Options { config: self.config.clone(), ..Options::default() };
         let mut sources = Sources::default();
         let mut modules = Vec::new();
         for (name, text) in &self.files {
@@ -174,22 +189,26 @@ impl Case {
             modules.push(vec![name.trim_end_matches(".rs").to_owned()]);
         }
         let parsed = parse::parse(&sources, &modules);
-        let (graph, mut diagnostics) = graph::build(&parsed.files, &sources, false);
+        let (graph, mut diagnostics) = graph::build(&parsed.files, &sources, &options);
         diagnostics.extend(parsed.diagnostics);
         brooklet_graph::diagnostic::sort(&mut diagnostics);
         self.sources = sources;
         self.diagnostics = diagnostics;
         if self.diagnostics.iter().all(|it| it.severity != Severity::Error) {
-            let transforms = graph.nodes.values().filter(|it| it.kind == NodeKind::Transform);
             let mut table = Table::new();
-            for (index, node) in transforms.enumerate() {
-                // The table lives as long as the process in earnest, and so it does here.
-                table.add(
-                    node.function.clone().leak(),
-                    node.dependencies.len(),
-                    shim(index, node.dependencies.len()),
-                );
+            let mut seen = Vec::new();
+            for node in graph.nodes.values().filter(|it| it.kind == NodeKind::Transform) {
+                // Nodes of one function have one shim, and so one answer.
+                if !seen.contains(&node.function) {
+                    let params = node.dependencies.iter().map(|it| it.parameter);
+                    let params = params.chain(node.fixed.iter().map(|it| it.parameter)).max();
+                    let arity = params.map_or(0, |it| it + 1);
+                    // The table lives as long as the process in earnest, and so it does here.
+                    table.add(node.function.clone().leak(), arity, shim(seen.len(), arity));
+                    seen.push(node.function.clone());
+                }
             }
+            self.functions = seen;
             let committed = self.driver.commit(graph.clone(), &table.functions, &parsed.type_key);
             committed.expect("all functions are there, and all are of i64");
         }
@@ -198,7 +217,10 @@ impl Case {
 
     fn run(&mut self, body: &str) -> Result<(), String> {
         let (first, script) = body.split_once('\n').unwrap_or((body, ""));
-        let request = request(first)?;
+        let mut request = request(first)?;
+        for (key, value) in &self.config {
+            request.inputs.entry(key.clone()).or_insert_with(|| value.clone());
+        }
         let names = |literals: &Literals| literals.keys().cloned().collect();
         let problems = graph::check_targets(
             &self.graph,
@@ -210,21 +232,18 @@ impl Case {
             self.diagnostics = problems;
             return Ok(());
         }
-        let transforms: Vec<&str> = self
-            .graph
-            .nodes
-            .values()
-            .filter(|it| it.kind == NodeKind::Transform)
-            .map(|it| it.name.as_str())
-            .collect();
-        let mut answers = read_script(script)?;
-        set_script(transforms.iter().map(|it| answers.remove(*it)).collect());
-        if let Some(name) = answers.keys().next() {
-            return Err(format!("the script speaks of `{name}`, which is no transform"));
+        let mut answers: Vec<Option<Answer>> = vec![None; self.functions.len()];
+        for (name, answer) in read_script(script)? {
+            let function = self.graph.nodes.get(&name).map(|it| it.function.as_str());
+            let index = function.and_then(|it| self.functions.iter().position(|other| other == it));
+            let index =
+                index.ok_or_else(|| format!("the script speaks of `{name}`, which is no transform"))?;
+            answers[index] = Some(answer);
         }
+        set_script(answers);
         self.events.clear();
         let events = &mut self.events;
-        let report = self.driver.run(&request, &mut |event| events.extend(event_line(&event)));
+        let report = self.driver.execute(&request, &mut |event| events.extend(event_line(&event)));
         // Steps that do not need each other run in any order.
         self.events.sort_by(|a, b| node_of(a).cmp(node_of(b)));
         self.values = report
@@ -232,7 +251,7 @@ impl Case {
             .iter()
             .map(|(name, value)| format!("{name} = {}\n", value.get::<i64>().expect("all values are i64")))
             .collect();
-        let unscripted = transforms.iter().enumerate().find(|(index, _)| ran_unscripted(*index));
+        let unscripted = self.functions.iter().enumerate().find(|(index, _)| ran_unscripted(*index));
         unscripted.map_or(Ok(()), |(_, name)| Err(format!("`{name}` ran, and the script does not say so")))
     }
 }
@@ -276,9 +295,23 @@ fn node_line(node: &graph::Node) -> String {
     if node.kind == NodeKind::Input {
         return format!("{}: {}\n", node.name, node.ty);
     }
-    let mark = |it: &graph::Dependency| format!("{}{}", it.name, if it.optional { "?" } else { "" });
-    let takes: Vec<String> = node.dependencies.iter().map(mark).collect();
-    format!("{}({}) -> {}\n", node.name, takes.join(", "), node.ty)
+    let mut takes: Vec<(usize, &graph::Place, String)> = Vec::new();
+    for it in &node.dependencies {
+        let default = it.default.as_ref().map_or(String::new(), |it| format!(" = {it}"));
+        let mark = if it.optional { "?" } else { "" };
+        takes.push((it.parameter, &it.place, format!("{}{mark}{default}", it.name)));
+    }
+    takes.extend(
+        node.fixed.iter().map(|it| (it.parameter, &it.place, format!("{} = {}", it.name, it.literal))),
+    );
+    takes.sort();
+    let takes: Vec<String> = takes.into_iter().map(|it| it.2).collect();
+    let part = match &node.part {
+        Some(graph::PartOf::Column { column, .. }) => format!("[{column:?}]"),
+        Some(graph::PartOf::Field(field)) => format!(".{field}"),
+        None => String::new(),
+    };
+    format!("{}({}){part} -> {}\n", node.name, takes.join(", "), node.ty)
 }
 
 fn diagnostic_lines(diagnostic: &Diagnostic, sources: &Sources) -> String {
@@ -303,6 +336,7 @@ fn event_line(event: &Event) -> Option<String> {
         Event::DidTake { node, .. } => format!("DidTake {node}\n"),
         Event::DidFail { node, failure } => format!("DidFail {node}: {}\n", failure.message),
         Event::DidSkip { node, .. } => format!("DidSkip {node}\n"),
+        Event::DidWarn { message, .. } => format!("DidWarn {message}\n"),
         Event::WillPlan { .. } | Event::WillRun { .. } => return None,
     })
 }

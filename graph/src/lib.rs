@@ -8,6 +8,7 @@
 pub mod diagnostic;
 pub mod graph;
 pub mod html;
+pub mod literal;
 #[cfg(feature = "parse")]
 pub mod parse;
 pub mod picture;

@@ -8,10 +8,13 @@
 //! wrote for us.
 
 pub mod cell;
+pub mod modules;
 pub mod shim;
 
 mod attributes;
+mod compile_key;
 mod facts;
+mod fields;
 mod fingerprint;
 mod items;
 mod lex;
@@ -21,12 +24,12 @@ mod type_key;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::diagnostic::{Diagnostic, sort};
 use crate::source::{FileId, Sources, Span};
 use crate::spec::{FileSpec, FnSpec};
-use facts::{Facts, Known};
+use facts::Known;
 use items::{Item, ItemKind, Visibility};
 use tokens::{Lexed, Range};
 
@@ -39,6 +42,8 @@ pub struct Parsed {
     pub diagnostics: Vec<Diagnostic>,
     /// Hash (hex) of everything that may change a type: see `type_key`.
     pub type_key: String,
+    /// Hash (hex) of everything that the compiler turns into code, with its lines: see `compile_key`.
+    pub compile_key: String,
     /// Absolute paths of other files whose contents the sources include (`include_str!`, `mod name;`), sorted.
     /// Their contents belong into the [`Included`] of [`parse_with`].
     pub includes: Vec<String>,
@@ -54,35 +59,59 @@ pub fn parse(sources: &Sources, modules: &[Vec<String>]) -> Parsed {
 
 /// Reads the sources together with the contents of other files that they include.
 pub fn parse_with(sources: &Sources, modules: &[Vec<String>], included: &Included) -> Parsed {
-    let nothing = Vec::new();
-    let module = |file: usize| modules.get(file).unwrap_or(&nothing);
-    // Two passes, because what a macro's name means is known only when all files are cut.
-    let cut = in_parallel(sources.files.len(), |file| Cut::new(file, &sources.files[file].text));
-    let redefined = cut.iter().flat_map(|it| it.redefined.iter().cloned()).collect();
-    let known = Known::without(redefined);
-    let read = in_parallel(cut.len(), |file| Read::new(&cut[file], module(file), &known));
+    parse_cached(&mut Cache::default(), sources, modules, included)
+}
 
+/// What was read of each file last: a save changes one, and the others need not be read again.
+#[derive(Default)]
+pub struct Cache {
+    files: Vec<Arc<ReadFile>>,
+    /// Macros that some file defines or imports anew; another set is another reading of all files.
+    redefined: BTreeSet<String>,
+}
+
+/// All that is kept of one file.
+struct ReadFile {
+    text: Arc<str>,
+    module: Vec<String>,
+    is_helper: bool,
+    redefined: BTreeSet<String>,
+    functions: Vec<FnSpec>,
+    problems: Vec<Diagnostic>,
+    facts: Arc<facts::Facts>,
+    structs: Vec<fields::Struct>,
+    type_part: type_key::Part,
+    compile_part: blake3::Hash,
+}
+
+/// As [`parse_with`], reading again only what is not as the cache has it.
+pub fn parse_cached(
+    cache: &mut Cache,
+    sources: &Sources,
+    modules: &[Vec<String>],
+    included: &Included,
+) -> Parsed {
+    let read = read_files(cache, sources, modules);
     let mut diagnostics = Vec::new();
     let mut files = Vec::new();
     let mut facts = Vec::new();
-    let mut parts = Vec::new();
     let mut includes = BTreeSet::new();
-    for ((file, read), cut) in read.into_iter().enumerate().zip(&cut) {
-        diagnostics.extend(cut.problems.iter().cloned());
-        diagnostics.extend(read.problems);
-        files.push(FileSpec { module: module(file).clone(), functions: read.functions });
-        let absolute = &sources.files[file].absolute;
+    let known: BTreeSet<&str> = sources.files.iter().map(|it| it.absolute.as_str()).collect();
+    for (read, source) in read.iter().zip(&sources.files) {
+        diagnostics.extend(read.problems.iter().cloned());
+        files.push(FileSpec { module: read.module.clone(), functions: read.functions.clone() });
+        let absolute = &source.absolute;
         let directory = absolute.rfind('/').map_or("", |it| &absolute[..it]).to_owned();
-        facts.push(fingerprint::FileFacts { facts: read.facts, directory });
-        parts.push(read.type_part);
-    }
-    forget_known_files(&mut facts, sources);
-    for file in &facts {
-        for include in file.facts.facts.iter().flat_map(|it| &it.includes) {
-            if let facts::Include::Paths(paths) = include {
-                includes.extend(paths.iter().map(|it| fingerprint::resolve(&file.directory, it)));
+        let known_modules = known_modules(&read.facts, &directory, &known);
+        for (_, fact) in read.facts.iter().enumerate().filter(|it| !known_modules.contains(&it.0)) {
+            for include in &fact.includes {
+                if let facts::Include::Paths(paths) = include {
+                    includes.extend(paths.iter().map(|it| fingerprint::resolve(&directory, it)));
+                }
             }
         }
+        let (text, of_file) = (read.text.clone(), read.facts.clone());
+        facts.push(fingerprint::FileFacts { text, facts: of_file, directory, known_modules });
     }
     let fingerprints = fingerprint::fingerprints(&facts, included);
     for (file, fingerprints) in files.iter_mut().zip(fingerprints) {
@@ -92,28 +121,60 @@ pub fn parse_with(sources: &Sources, modules: &[Vec<String>], included: &Include
             }
         }
     }
+    let structs: Vec<&[fields::Struct]> = read.iter().map(|it| it.structs.as_slice()).collect();
+    fields::resolve(&mut files, &structs, &mut diagnostics);
     sort(&mut diagnostics);
-    let type_key = type_key::key(&parts, included);
-    Parsed { files, diagnostics, type_key, includes: includes.into_iter().collect() }
+    let type_key = type_key::key(read.iter().map(|it| &it.type_part), included);
+    let compile_key = compile_key::key(read.iter().map(|it| &it.compile_part), included);
+    Parsed { files, diagnostics, type_key, compile_key, includes: includes.into_iter().collect() }
 }
 
-/// `mod name;` of a file that is among the sources needs no guess about its contents.
-fn forget_known_files(files: &mut [fingerprint::FileFacts<'_>], sources: &Sources) {
-    let known: BTreeSet<&str> = sources.files.iter().map(|it| it.absolute.as_str()).collect();
-    for file in files {
-        for fact in file.facts.facts.iter_mut().filter(|it| it.is_module) {
-            let is_known = fact.includes.iter().any(|include| match include {
-                facts::Include::Paths(paths) => {
-                    paths.iter().any(|it| known.contains(fingerprint::resolve(&file.directory, it).as_str()))
-                }
-                facts::Include::Unknown => false,
-            });
-            if is_known {
-                fact.includes.clear();
-                fact.global = false;
-            }
+/// Reads what the cache does not have as it is now, and keeps it there.
+fn read_files(cache: &mut Cache, sources: &Sources, modules: &[Vec<String>]) -> Vec<Arc<ReadFile>> {
+    let nothing = Vec::new();
+    let module = |file: usize| modules.get(file).unwrap_or(&nothing);
+    let is_helper = |file: usize| sources.helpers.contains(&(file as FileId));
+    let kept = |file: usize| {
+        let kept = cache.files.get(file)?;
+        let is_same = *kept.text == *sources.files[file].text
+            && kept.module == *module(file)
+            && kept.is_helper == is_helper(file);
+        is_same.then(|| kept.clone())
+    };
+    // Two passes, because what a macro's name means is known only when all files are cut.
+    let cut = in_parallel(sources.files.len(), |file| match kept(file) {
+        Some(kept) => Err(kept),
+        None => Ok(Cut::new(file, &sources.files[file].text)),
+    });
+    let of_file = |it: &std::result::Result<Cut<'_>, Arc<ReadFile>>| match it {
+        Ok(cut) => cut.redefined.clone(),
+        Err(kept) => kept.redefined.clone(),
+    };
+    let redefined: BTreeSet<String> = cut.iter().flat_map(of_file).collect();
+    let is_known = redefined == cache.redefined;
+    let known = Known::without(redefined.clone());
+    let read = in_parallel(cut.len(), |file| match &cut[file] {
+        Err(kept) if is_known => kept.clone(),
+        Err(_) => {
+            let cut = Cut::new(file, &sources.files[file].text);
+            Arc::new(ReadFile::new(&cut, module(file), &known, is_helper(file)))
         }
-    }
+        Ok(cut) => Arc::new(ReadFile::new(cut, module(file), &known, is_helper(file))),
+    });
+    *cache = Cache { files: read.clone(), redefined };
+    read
+}
+
+/// The `mod name;` of files that are among the sources: they need no guess about their contents.
+fn known_modules(facts: &facts::Facts, directory: &str, known: &BTreeSet<&str>) -> BTreeSet<usize> {
+    let is_known = |include: &facts::Include| match include {
+        facts::Include::Paths(paths) => {
+            paths.iter().any(|it| known.contains(fingerprint::resolve(directory, it).as_str()))
+        }
+        facts::Include::Unknown => false,
+    };
+    let modules = facts.iter().enumerate().filter(|it| it.1.is_module);
+    modules.filter(|it| it.1.includes.iter().any(is_known)).map(|it| it.0).collect()
 }
 
 /// A file cut into items.
@@ -141,42 +202,44 @@ impl<'a> Cut<'a> {
     }
 }
 
-/// What a file says, in the light of the others.
-struct Read<'a> {
-    functions: Vec<FnSpec>,
-    facts: Facts<'a>,
-    type_part: type_key::Part,
-    problems: Vec<Diagnostic>,
-}
-
-impl<'a> Read<'a> {
-    fn new(cut: &Cut<'a>, module: &[String], known: &Known) -> Read<'a> {
+impl ReadFile {
+    /// What a file says, in the light of the others.
+    fn new(cut: &Cut<'_>, module: &[String], known: &Known, is_helper: bool) -> ReadFile {
         let lexed = &cut.lexed;
-        let mut problems = Vec::new();
+        let mut problems = cut.problems.clone();
         let around = signature::Surroundings {
             private: signature::private_names(lexed, &cut.level.items),
             module: module.to_vec(),
         };
         let mut functions = Vec::new();
-        for item in &cut.level.items {
+        for item in cut.level.items.iter().filter(|_| !is_helper) {
             match item.kind {
                 ItemKind::Fn => {
                     let attributes = attributes::read(lexed, item, &mut problems);
-                    if item.visibility == Visibility::Public && !attributes.test {
+                    if item.visibility != Visibility::Public || attributes.test {
+                        attributes.refuse_own(&mut problems);
+                    }
+                    if item.visibility == Visibility::Public && !attributes.test && !attributes.skip {
                         functions.extend(signature::read(lexed, item, attributes, &around, &mut problems));
                     }
                 }
                 ItemKind::Mod => nested(lexed, item, &mut problems),
-                _ => {}
+                _ => no_node(lexed, item, &mut problems),
             }
         }
         // syn's spans live in a table of the thread, which would only grow.
         proc_macro2::extra::invalidate_current_thread_spans();
-        Read {
+        ReadFile {
+            text: lexed.text.into(),
+            module: module.to_vec(),
+            is_helper,
+            redefined: cut.redefined.clone(),
             functions,
-            facts: facts::gather(lexed, &cut.level, module, known),
-            type_part: type_key::part(lexed, &cut.level, module, known),
             problems,
+            facts: Arc::new(facts::gather(lexed, &cut.level, module, known)),
+            structs: fields::structs(lexed, &cut.level),
+            type_part: type_key::part(lexed, &cut.level, module, known),
+            compile_part: compile_key::part(lexed, &cut.level),
         }
     }
 }
@@ -190,7 +253,7 @@ fn nested(lexed: &Lexed<'_>, module: &Item, problems: &mut Vec<Diagnostic>) {
     for item in &module.items {
         match item.kind {
             ItemKind::Fn => {
-                attributes::read(lexed, item, problems);
+                attributes::read(lexed, item, problems).refuse_own(problems);
                 let public = (module.visibility, item.visibility) == (Visibility::Public, Visibility::Public);
                 if let (true, Some(name), Some(module)) = (public, item.name, module.name) {
                     let (function, module) = (lexed.text(name), lexed.text(module));
@@ -208,8 +271,16 @@ fn nested(lexed: &Lexed<'_>, module: &Item, problems: &mut Vec<Diagnostic>) {
                 }
             }
             ItemKind::Mod => nested(lexed, item, problems),
-            _ => {}
+            _ => no_node(lexed, item, problems),
         }
+    }
+}
+
+/// Attributes of ours on items that make no nodes.
+fn no_node(lexed: &Lexed<'_>, item: &Item, problems: &mut Vec<Diagnostic>) {
+    attributes::read(lexed, item, problems).refuse_own(problems);
+    for member in &item.items {
+        attributes::read(lexed, member, problems).refuse_own(problems);
     }
 }
 

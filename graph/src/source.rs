@@ -3,6 +3,8 @@
 //! Everything that can be wrong in a transform file is told with a [`Span`]. Spans are byte ranges, as
 //! syn and rustc give them; lines and columns are worked out only when something is shown.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 /// Index of a file in [`Sources`].
@@ -38,6 +40,36 @@ pub struct LineColumn {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sources {
     pub files: Vec<SourceFile>,
+    /// Files whose functions are no nodes: modules of a package that transform files may use.
+    #[serde(default)]
+    pub helpers: BTreeSet<FileId>,
+    /// The Cargo package that some of the files belong to.
+    #[serde(default)]
+    pub package: Option<PackageRoot>,
+}
+
+/// A Cargo package's tree of modules, as far as its crate root declares it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackageRoot {
+    pub name: String,
+    /// The directory of the crate root: where its `mod name;` are looked for.
+    pub directory: String,
+    pub declarations: Vec<ModuleDeclaration>,
+    /// The files that the tree reaches.
+    pub files: BTreeSet<FileId>,
+}
+
+/// `mod name;` as a file declares it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModuleDeclaration {
+    pub name: String,
+    /// The attributes as written, `#[macro_use]`; no docs.
+    pub attributes: Vec<String>,
+    /// The value of `#[path = ".."]`.
+    pub path: Option<String>,
+    pub is_public: bool,
+    /// What an inline module declares.
+    pub inner: Option<Vec<ModuleDeclaration>>,
 }
 
 impl Sources {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value as Json;
 
 use crate::graph::{Graph, Literals};
+use crate::source::Span;
 
 /// Kernel and worker refuse each other unless they agree in this number.
 pub const VERSION: u32 = 1;
@@ -189,6 +190,9 @@ pub struct EdgeMismatch {
     pub found: String,
     /// For inputs whose consumers disagree: the other consumer and its parameter.
     pub other_consumer: Option<(String, usize)>,
+    /// A list where a map is taken, or a map where a list is: `found` is what was given, in words.
+    #[serde(default)]
+    pub is_group: bool,
 }
 
 /// Something the driver did. Reuse is asserted on these.
@@ -218,6 +222,11 @@ pub enum Event {
         node: String,
         summary: Summary,
     },
+    /// The value is not as its schema declares it.
+    DidWarn {
+        node: String,
+        message: String,
+    },
     DidFail {
         node: String,
         failure: Failure,
@@ -239,9 +248,9 @@ pub struct Summary {
 }
 
 /// A fault of user code or input, ready to be shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// `Panic`, `Error`, `MissingInput`, `BadLiteral`, `UnknownTarget`, `Interrupted`, `TypeMismatch`.
+    /// `Panic`, `Error`, `missing-input`, `bad-literal`, `unknown-target`, `Interrupted`, `TypeMismatch`.
     pub kind: String,
     /// The node to blame, or empty.
     pub node: String,
@@ -250,6 +259,9 @@ pub struct Failure {
     /// The error's sources, outermost first; for a panic its place `file:line:column`.
     pub chain: Vec<String>,
     pub hint: Option<String>,
+    /// Where in the transform files the fault stands, if not in the node's code: a literal of an attribute.
+    #[serde(default)]
+    pub place: Option<Span>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

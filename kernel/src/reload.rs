@@ -7,6 +7,7 @@
 //! compile never touches the last good revision.
 
 mod files;
+mod package;
 mod pipeline;
 
 use std::fs;
@@ -15,7 +16,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 
 use brooklet_graph::diagnostic::Diagnostic;
-use brooklet_graph::graph::Graph;
+use brooklet_graph::graph::{Graph, Literals, Options};
 use brooklet_graph::parse::Parsed;
 use brooklet_graph::source::Sources;
 use crossbeam_channel::{Sender, unbounded};
@@ -23,6 +24,7 @@ use crossbeam_channel::{Sender, unbounded};
 use crate::build::BuildError;
 use crate::build::generation::{Compiler, Message};
 use crate::build::image::Image;
+use crate::build::package::PackageSpec;
 use files::{Snapshot, WatchSet};
 
 /// Name of the crate that a generation is: cells say `transforms::marketing::Split`.
@@ -37,6 +39,8 @@ pub struct Revision {
     /// Module path of each file in the generated crate.
     pub modules: Vec<Vec<String>>,
     pub parsed: Parsed,
+    /// What besides the files made the graph.
+    pub options: Options,
     pub graph: Graph,
     pub warnings: Vec<Diagnostic>,
     /// Number of the library; the same for a content that comes back.
@@ -44,6 +48,8 @@ pub struct Revision {
     /// Empty if the files hold no function.
     pub library: PathBuf,
     pub type_key: String,
+    /// What the image must hold beside Brooklet's own.
+    pub package: Option<Arc<PackageSpec>>,
 }
 
 /// Why the current content gives no revision. All of it at once.
@@ -66,7 +72,7 @@ pub struct Reloader {
 }
 
 /// How the image is had; called on the pipeline's thread, may take minutes the first time.
-pub type ImageSource = Box<dyn Fn() -> Result<Arc<Image>, BuildError> + Send + Sync>;
+pub type ImageSource = Box<dyn Fn(Option<&Arc<PackageSpec>>) -> Result<Arc<Image>, BuildError> + Send + Sync>;
 
 struct Shared {
     /// Directory against which paths are read and shown: the notebook's.
@@ -177,6 +183,12 @@ impl Reloader {
         self.watcher.follow(&watch_set);
         self.shared.wake();
         Ok(removed)
+    }
+
+    /// Sets the configuration by which variants are chosen. Compiles nothing: all of them are in the library.
+    pub fn configure(&self, config: Literals) {
+        self.shared.state().watch_set.config = config;
+        self.shared.wake();
     }
 
     /// What is watched, as it was given.

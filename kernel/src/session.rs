@@ -193,7 +193,7 @@ impl Session {
         let image = ImageHolder::new(screen.clone());
         let source = image.clone();
         let reloader = Reloader::new(
-            Box::new(move || source.get_in_background()),
+            Box::new(move |package| source.get_in_background(package)),
             directory.path().to_owned(),
             base.clone(),
         );
@@ -253,6 +253,9 @@ impl Engine for Session {
     }
 
     fn completeness(&self, code: &str) -> Completeness {
+        if grammar::is_open(code) {
+            return Completeness::Incomplete { indent: "    ".to_owned() };
+        }
         match rust_cell::completeness(code) {
             rust_cell::Completeness::Complete => Completeness::Complete,
             rust_cell::Completeness::Incomplete { indent } => Completeness::Incomplete { indent },

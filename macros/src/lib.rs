@@ -1,10 +1,33 @@
-//! Brooklet's attributes, all inert: each returns its item unchanged.
+//! Brooklet's attributes, all inert (each returns its item unchanged), and `flow!`.
 //!
 //! A transform file is ordinary Rust. What an attribute means is decided by the one parser in
 //! `brooklet-graph`, which reads the source; here it only has to exist, so that the file compiles and its
 //! unit tests run with plain `cargo test`.
 
+mod flow;
+
 use proc_macro::TokenStream;
+
+/// The transforms of some modules as a `Flow`: `flow!(transforms::{marketing, channels})`.
+///
+/// The modules are named from the crate root, and each is a file of its own. What is wrong with them as a graph
+/// is an error of the compiler.
+#[proc_macro]
+pub fn flow(arguments: TokenStream) -> TokenStream {
+    // The parser works on text, on several threads, and wants its spans to be places in that text: the tokens of
+    // the compiler can do neither.
+    proc_macro2::fallback::force();
+    let directory = std::env::var_os("CARGO_MANIFEST_DIR").map(std::path::PathBuf::from).unwrap_or_default();
+    let call_site = proc_macro::Span::call_site().local_file();
+    let code = match flow::expand(&arguments.to_string(), &directory, call_site) {
+        Ok(code) => code,
+        Err(message) => format!("compile_error!({message:?})"),
+    };
+    code.parse().unwrap_or_else(|error| {
+        let message = format!("flow! wrote code that is no Rust ({error}); this is a bug in Brooklet");
+        format!("compile_error!({message:?})").parse().unwrap_or_default()
+    })
+}
 
 macro_rules! inert {
     ($($(#[$doc:meta])* $name:ident)*) => {$(
@@ -29,7 +52,7 @@ inert! {
     inject
     /// Makes a node of each named column of the returned frame.
     extract_columns
-    /// Makes a node of each named field of the returned struct or map.
+    /// Makes a node of each public field of the returned struct, or of the named ones.
     extract_fields
     /// Makes a node of each part of the returned tuple.
     unpack

@@ -3,16 +3,20 @@
 //! The types are rustc's, told by the shims, so the comparison is exact where any reading of source text
 //! would guess. It is done on the graph in force, which no compiler has seen as a whole.
 
+use std::any::TypeId;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use brooklet_graph::graph::{Graph, Node, NodeKind};
+use brooklet_graph::graph::{Dependency, Fixed, Graph, Node, NodeKind, PartOf, Place};
+use brooklet_graph::source::Span;
 use brooklet_graph::wire::EdgeMismatch;
+use polars::prelude::{DataFrame, LazyFrame, Series};
 
 use super::CommitError;
-use crate::executor::StepNames;
-use crate::glue::{Function, ParamInfo, TypeInfo};
-use crate::value::Decode;
+use super::part::Column;
+use crate::executor::{StepNames, Work};
+use crate::glue::{Function, GroupKind, ParamInfo, TypeInfo, registry};
+use crate::value::{Decode, Ops};
 use crate::version::Version;
 
 /// What a node's code hashes to: one part of its key.
@@ -31,50 +35,95 @@ pub(super) struct Ready {
     pub names: Arc<StepNames>,
     pub code: Code,
     /// `None` for an input.
-    pub function: Option<Function>,
-    /// By parameter: the node that feeds it.
+    pub call: Option<Call>,
+    /// All values that go into it, parameter by parameter.
     pub feeds: Vec<Feed>,
     /// What the node holds, and how a literal in its place is read. `None` for an input that nothing takes.
     pub holds: Option<(TypeInfo, Option<Decode>)>,
-    /// Nodes that take this one.
+    /// Nodes that take this one; one that takes it several times is here as often.
     pub dependents: Vec<usize>,
 }
 
-#[derive(Clone, Copy)]
+/// What is done to compute a node.
+pub(super) struct Call {
+    pub work: Work,
+    pub output: &'static Ops,
+    /// By parameter.
+    pub params: Vec<Shape>,
+}
+
+/// How the values of one parameter lie in the feeds: one, or several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    One,
+    List(usize),
+    Map(usize),
+}
+
+/// One value that goes into a node.
 pub(super) struct Feed {
-    pub index: usize,
+    /// The node that it comes from, if it comes from one.
+    pub from: Option<usize>,
     pub optional: bool,
+    /// The parameter is an `Option`: absence has a value of its own.
+    pub takes_none: bool,
+    /// The key in a map of several.
+    pub key: String,
+    /// A literal: the value itself, or what stands for a node that has none.
+    pub literal: Option<Written>,
+}
+
+/// A literal of an attribute, with the type that it is read as.
+#[derive(Clone)]
+pub(super) struct Written {
+    pub raw: String,
+    /// The parameter, for messages.
+    pub parameter: String,
+    pub ty: TypeInfo,
+    pub decode: Option<Decode>,
+    /// Where it stands.
+    pub span: Span,
 }
 
 impl Committed {
     pub fn new(graph: Graph, functions: &[Function]) -> Result<Committed, CommitError> {
         let by_path: HashMap<&str, &Function> = functions.iter().map(|it| (it.path, it)).collect();
+        let resolved: Vec<Option<Resolved<'_>>> =
+            graph.nodes.values().map(|node| Resolved::new(node, &by_path)).collect();
         let missing: Vec<String> = graph
             .nodes
             .values()
-            .filter(|node| node.kind == NodeKind::Transform)
-            .filter(|node| by_path.get(node.function.as_str()).is_none_or(|it| !has_all_params(node, it)))
-            .map(|node| node.name.clone())
+            .zip(&resolved)
+            .filter(|(node, found)| node.kind == NodeKind::Transform && found.is_none())
+            .map(|(node, _)| node.name.clone())
             .collect();
         if !missing.is_empty() {
             return Err(CommitError::MissingFunctions(missing));
         }
-        let functions: Vec<Option<&Function>> =
-            graph.nodes.values().map(|node| by_path.get(node.function.as_str()).copied()).collect();
-        let consumers = consumers(&graph, &functions);
+        let consumers = consumers(&graph, &resolved);
         let mut mismatches = Vec::new();
         let mut nodes = Vec::with_capacity(graph.nodes.len());
         for (index, node) in graph.nodes.values().enumerate() {
-            let (holds, mut wrong) = match functions[index] {
+            let function = resolved[index].as_ref();
+            let (holds, mut wrong) = match function {
                 Some(function) => compare_transform(node, function, &consumers[index]),
                 None => compare_input(node, &consumers[index]),
             };
             mismatches.append(&mut wrong);
+            let feeds = function.map_or_else(Vec::new, |it| feeds(node, &graph, it));
+            let call = function.map(|it| Call {
+                work: it.work.clone(),
+                output: it.output,
+                params: shapes(node, it.params.len()),
+            });
+            if let (Some(call), Some(function)) = (&call, function) {
+                mismatches.extend(compare_groups(node, call, function));
+            }
             nodes.push(Ready {
-                names: Arc::new(names(node)),
-                code: code(node, functions[index]),
-                function: functions[index].cloned(),
-                feeds: feeds(node, &graph),
+                names: Arc::new(names(node, function.map_or(0, |it| it.params.len()))),
+                code: code(node, function),
+                call,
+                feeds,
                 holds,
                 dependents: consumers[index].iter().map(|it| it.index).collect(),
             });
@@ -101,6 +150,51 @@ impl Committed {
     }
 }
 
+/// What computes a node: a function of the generation, or the driver itself.
+struct Resolved<'a> {
+    work: Work,
+    output: &'static Ops,
+    params: std::borrow::Cow<'a, [ParamInfo]>,
+}
+
+impl<'a> Resolved<'a> {
+    fn new(node: &Node, by_path: &HashMap<&str, &'a Function>) -> Option<Resolved<'a>> {
+        if let Some(PartOf::Column { column, fill }) = &node.part {
+            let frame = ParamInfo {
+                accepts: vec![TypeInfo::of::<DataFrame>(), TypeInfo::of::<LazyFrame>()],
+                optional: false,
+                decode: None,
+                group: None,
+            };
+            return Some(Resolved {
+                work: Work::Column(Arc::new(Column::new(column, fill.as_deref()))),
+                output: registry::find(TypeId::of::<Series>())?,
+                params: vec![frame].into(),
+            });
+        }
+        let function = by_path.get(node.function.as_str())?;
+        let is_covered = |parameter: usize| {
+            node.dependencies.iter().any(|it| it.parameter == parameter)
+                || node.fixed.iter().any(|it| it.parameter == parameter)
+                // A group of none is an empty list.
+                || function.params[parameter].group.is_some()
+        };
+        let count = function.params.len();
+        let in_range =
+            node.dependencies.iter().map(|it| it.parameter).chain(node.fixed.iter().map(|it| it.parameter));
+        let fits = in_range.into_iter().all(|it| it < count) && (0..count).all(is_covered);
+        fits.then(|| Resolved {
+            work: Work::Call(function.shim),
+            output: function.output,
+            params: function.params.as_slice().into(),
+        })
+    }
+
+    fn output_type(&self) -> TypeInfo {
+        TypeInfo { id: self.output.type_id, name: self.output.name }
+    }
+}
+
 /// One parameter that takes a node.
 struct Consumer<'a> {
     index: usize,
@@ -109,15 +203,10 @@ struct Consumer<'a> {
     takes: &'a ParamInfo,
 }
 
-fn has_all_params(node: &Node, function: &Function) -> bool {
-    node.dependencies.len() == function.params.len()
-        && node.dependencies.iter().all(|it| it.parameter < function.params.len())
-}
-
-fn consumers<'a>(graph: &'a Graph, functions: &[Option<&'a Function>]) -> Vec<Vec<Consumer<'a>>> {
+fn consumers<'a>(graph: &'a Graph, functions: &'a [Option<Resolved<'a>>]) -> Vec<Vec<Consumer<'a>>> {
     let mut consumers: Vec<Vec<Consumer<'a>>> = graph.nodes.iter().map(|_| Vec::new()).collect();
     for (index, node) in graph.nodes.values().enumerate() {
-        let Some(function) = functions[index] else { continue };
+        let Some(function) = &functions[index] else { continue };
         for dependency in &node.dependencies {
             if let Some(from) = graph.nodes.get_index_of(&dependency.name) {
                 let takes = &function.params[dependency.parameter];
@@ -133,27 +222,103 @@ fn consumers<'a>(graph: &'a Graph, functions: &[Option<&'a Function>]) -> Vec<Ve
     consumers
 }
 
-fn names(node: &Node) -> StepNames {
-    let mut parameters = vec![String::new(); node.dependencies.len()];
+fn names(node: &Node, count: usize) -> StepNames {
+    let mut parameters = vec![String::new(); count];
     for dependency in &node.dependencies {
-        dependency.name.clone_into(&mut parameters[dependency.parameter]);
+        if parameters[dependency.parameter].is_empty() {
+            dependency.name.clone_into(&mut parameters[dependency.parameter]);
+        }
     }
-    StepNames { node: node.name.clone(), parameters }
+    let feeds = in_order(node).into_iter().map(|(_, _, from)| from.name().to_owned()).collect();
+    StepNames { node: node.name.clone(), parameters, feeds }
 }
 
-fn feeds(node: &Node, graph: &Graph) -> Vec<Feed> {
-    let mut dependencies: Vec<_> = node.dependencies.iter().collect();
-    dependencies.sort_by_key(|it| it.parameter);
-    dependencies
+/// Everything that goes into a node, with the types of literals.
+fn feeds(node: &Node, graph: &Graph, function: &Resolved<'_>) -> Vec<Feed> {
+    let written = |parameter: usize, name: &str, raw: &str, span: Span| {
+        let takes = &function.params[parameter];
+        let (ty, decode) = (takes.accepts[0], takes.decode);
+        Written { raw: raw.to_owned(), parameter: name.to_owned(), ty, decode, span }
+    };
+    in_order(node)
         .into_iter()
-        .filter_map(|it| Some(Feed { index: graph.nodes.get_index_of(&it.name)?, optional: it.optional }))
+        .map(|(parameter, place, from)| {
+            let key = if let Place::Entry(_, key) = place { key.clone() } else { String::new() };
+            match from {
+                From::Node(it) => Feed {
+                    from: graph.nodes.get_index_of(&it.name),
+                    optional: it.optional,
+                    takes_none: function.params[parameter].optional,
+                    key,
+                    literal: it
+                        .default
+                        .as_deref()
+                        .map(|raw| written(parameter, &it.name, raw, it.default_span)),
+                },
+                From::Literal(it) => Feed {
+                    from: None,
+                    optional: false,
+                    takes_none: false,
+                    key,
+                    literal: Some(written(parameter, &it.name, &it.literal, it.span)),
+                },
+            }
+        })
+        .collect()
+}
+
+/// Where a value comes from.
+enum From<'a> {
+    Node(&'a Dependency),
+    Literal(&'a Fixed),
+}
+
+impl<'a> From<'a> {
+    fn name(&self) -> &'a str {
+        match self {
+            From::Node(it) => &it.name,
+            From::Literal(it) => &it.name,
+        }
+    }
+}
+
+/// All that goes into a node, by parameter, and in a group by position.
+fn in_order(node: &Node) -> Vec<(usize, &Place, From<'_>)> {
+    let nodes = node.dependencies.iter().map(|it| (it.parameter, &it.place, From::Node(it)));
+    let literals = node.fixed.iter().map(|it| (it.parameter, &it.place, From::Literal(it)));
+    let mut all: Vec<(usize, &Place, From<'_>)> = nodes.chain(literals).collect();
+    all.sort_by_key(|it| (it.0, position(it.1)));
+    all
+}
+
+fn position(place: &Place) -> usize {
+    match place {
+        Place::Whole => 0,
+        Place::Item(at) | Place::Entry(at, _) => *at,
+    }
+}
+
+fn shapes(node: &Node, count: usize) -> Vec<Shape> {
+    (0..count)
+        .map(|parameter| {
+            let places = || {
+                let nodes =
+                    node.dependencies.iter().filter(move |it| it.parameter == parameter).map(|it| &it.place);
+                nodes.chain(node.fixed.iter().filter(move |it| it.parameter == parameter).map(|it| &it.place))
+            };
+            match places().next() {
+                Some(Place::Whole) => Shape::One,
+                Some(Place::Entry(..)) => Shape::Map(places().count()),
+                Some(Place::Item(_)) | None => Shape::List(places().count()),
+            }
+        })
         .collect()
 }
 
 /// Fingerprints reach helpers by name, and a name means something else in another module. So the module
 /// belongs to the code; the function's own name does not.
-fn code(node: &Node, function: Option<&Function>) -> Code {
-    let module = node.function.rsplit_once("::").map_or("", |(module, _)| module);
+fn code(node: &Node, function: Option<&Resolved<'_>>) -> Code {
+    let module = node.origin.rsplit_once("::").map_or("", |(module, _)| module);
     let holds = function.map_or("", |it| it.output.name);
     Version::of_bytes(format!("{module}\0{}\0{holds}", node.fingerprint).as_bytes())
 }
@@ -161,7 +326,7 @@ fn code(node: &Node, function: Option<&Function>) -> Code {
 type Compared = (Option<(TypeInfo, Option<Decode>)>, Vec<EdgeMismatch>);
 
 /// Every consumer must accept what the function gives.
-fn compare_transform(node: &Node, function: &Function, consumers: &[Consumer<'_>]) -> Compared {
+fn compare_transform(node: &Node, function: &Resolved<'_>, consumers: &[Consumer<'_>]) -> Compared {
     let found = function.output_type();
     let mismatches = consumers
         .iter()
@@ -173,6 +338,7 @@ fn compare_transform(node: &Node, function: &Function, consumers: &[Consumer<'_>
             expected: it.takes.accepts[0].short(),
             found: found.short(),
             other_consumer: None,
+            is_group: false,
         })
         .collect();
     let decode =
@@ -201,7 +367,31 @@ fn compare_input(node: &Node, consumers: &[Consumer<'_>]) -> Compared {
             expected: it.takes.accepts[0].short(),
             found: first.takes.accepts[0].short(),
             other_consumer: Some((first.name.to_owned(), first.parameter)),
+            is_group: false,
         })
         .collect();
     (None, mismatches)
+}
+
+/// A list must go where a list is taken, and a map where a map is.
+fn compare_groups(node: &Node, call: &Call, function: &Resolved<'_>) -> Vec<EdgeMismatch> {
+    let mut mismatches = Vec::new();
+    for (parameter, (shape, takes)) in call.params.iter().zip(function.params.iter()).enumerate() {
+        let found = match (shape, &takes.group) {
+            (Shape::List(count), Some((GroupKind::Map, _))) if *count > 0 => "a list of nodes",
+            (Shape::Map(_), Some((GroupKind::List, _))) => "named nodes",
+            _ => continue,
+        };
+        let from = node.dependencies.iter().find(|it| it.parameter == parameter);
+        mismatches.push(EdgeMismatch {
+            from: from.map(|it| it.name.clone()).unwrap_or_default(),
+            to: node.name.clone(),
+            parameter,
+            expected: takes.group.as_ref().map_or_else(String::new, |it| it.1.short()),
+            found: found.to_owned(),
+            other_consumer: None,
+            is_group: true,
+        });
+    }
+    mismatches
 }

@@ -3,6 +3,7 @@
 //! Literals are decoded when a run needs them, by the type that their consumers take. A file may change
 //! between two runs, so a decoded file counts only as long as the file looks the same.
 
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use super::Request;
 use crate::executor::Computed;
 use crate::glue::TypeInfo;
 use crate::literal::{self, LiteralContext};
-use crate::value::Decode;
+use crate::value::{Decode, Value};
 use crate::version::Version;
 
 /// A decoded literal.
@@ -43,14 +44,26 @@ fn stamp(path: &Path) -> Option<Stamp> {
     ])
 }
 
+/// By node and feed.
+pub(super) type WrittenValues = HashMap<(usize, usize), Arc<Computed>>;
+
+/// Something that was asked for.
+pub(super) enum Target {
+    Node(usize),
+    /// A given value that no node takes: it is what it is.
+    Plain(String, Value),
+}
+
 /// What a request needs, or everything that is wrong with it.
 pub(super) struct Prepared {
-    /// Targets in the order asked for, without repetitions.
-    pub targets: Vec<usize>,
+    /// In the order asked for, without repetitions.
+    pub targets: Vec<Target>,
     /// By node: whether a target needs it.
     pub needed: Vec<bool>,
     /// By node: the given value.
     pub given: Vec<Option<Arc<Computed>>>,
+    /// Literals of attributes that go into the needed nodes.
+    pub written: WrittenValues,
     pub failures: Vec<Failure>,
     pub unused_inputs: Vec<String>,
 }
@@ -65,30 +78,123 @@ impl Driver {
         let count = self.committed.nodes.len();
         let mut failures = Vec::new();
         let mut targets = Vec::new();
+        let mut asked = Vec::new();
         for name in &request.targets {
-            match self.committed.find(name) {
-                Some(index) if targets.contains(&index) => {}
-                Some(index) => targets.push(index),
-                None => failures.push(problem("UnknownTarget", name, format!("there is no node `{name}`"))),
+            match (self.committed.find(name), self.plain(name, request)) {
+                (Some(index), _) if asked.contains(&index) => {}
+                (Some(index), _) => {
+                    asked.push(index);
+                    targets.push(Target::Node(index));
+                }
+                (None, Some(value)) => targets.push(Target::Plain(name.clone(), value)),
+                (None, None) => {
+                    let absent = self.committed.graph.absent.get(name).map(|it| it.message.clone());
+                    let message = absent.unwrap_or_else(|| format!("there is no node `{name}`"));
+                    failures.push(problem("unknown-target", name, message));
+                }
             }
         }
         let mut literals: Vec<Option<&str>> = vec![None; count];
-        let unused_inputs = self.place(&request.inputs, &request.overrides, &mut literals, &mut failures);
-        let needed = self.needed(&targets, &literals);
+        let mut unused_inputs = self.place(&request.inputs, &request.overrides, &mut literals, &mut failures);
+        unused_inputs.retain(|it| !request.targets.contains(it));
+        let values = self.place_values(request, &mut failures, &mut unused_inputs);
+        let is_given = |index: usize| literals[index].is_some() || values.contains_key(&index);
+        let nulls: HashSet<usize> = request
+            .inputs
+            .iter()
+            .filter(|(name, raw)| self.is_absence(name, raw))
+            .filter_map(|(name, _)| self.committed.find(name))
+            .collect();
+        let is_none = |index: usize| nulls.contains(&index);
+        let needed = self.needed(&asked, &is_given);
         let mut given = vec![None; count];
+        let mut written = WrittenValues::new();
         for index in (0..count).filter(|it| needed[*it]) {
+            if let Some(value) = values.get(&index) {
+                given[index] = Some(value.clone());
+                continue;
+            }
             match literals[index] {
                 Some(raw) => match self.decode(index, raw) {
                     Ok(computed) => given[index] = Some(computed),
                     Err(failure) => failures.push(failure),
                 },
-                None if self.committed.nodes[index].function.is_none() => {
-                    failures.extend(self.missing(index, &needed, targets.contains(&index)));
+                None if self.committed.nodes[index].call.is_none() => {
+                    failures.extend(self.missing(index, &needed, asked.contains(&index)));
                 }
-                None => {}
+                None => self.read_written(index, &is_given, &is_none, &mut written, &mut failures),
             }
         }
-        Prepared { targets, needed, given, failures, unused_inputs }
+        Prepared { targets, needed, given, written, failures, unused_inputs }
+    }
+
+    /// A given value that is no node's, as what it is written as.
+    fn plain(&self, name: &str, request: &Request) -> Option<Value> {
+        if let Some(value) = request.values.get(name) {
+            return Some(value.clone());
+        }
+        let raw = request.inputs.get(name)?;
+        literal::plain(raw, name)
+    }
+
+    /// Decodes the literals that attributes feed into a node, but for defaults that something stands before.
+    fn read_written(
+        &mut self,
+        index: usize,
+        is_given: &dyn Fn(usize) -> bool,
+        is_none: &dyn Fn(usize) -> bool,
+        into: &mut WrittenValues,
+        failures: &mut Vec<Failure>,
+    ) {
+        for at in 0..self.committed.nodes[index].feeds.len() {
+            let feed = &self.committed.nodes[index].feeds[at];
+            let Some(written) = feed.literal.clone() else { continue };
+            let is_provided = |it: usize| self.committed.nodes[it].call.is_some() || is_given(it);
+            if feed.from.is_some_and(is_provided) {
+                continue;
+            }
+            // `null` for an `Option` is a value like any other: none.
+            if feed.takes_none && feed.from.is_some_and(is_none) {
+                continue;
+            }
+            let node = self.committed.name(index).to_owned();
+            let slot = format!("{node}\0{at}");
+            match self.decoded(&slot, &written.parameter, &written.raw, written.ty, written.decode) {
+                Ok(computed) => drop(into.insert((index, at), computed)),
+                Err(failure) => {
+                    let message = format!("in an attribute of `{node}`: {}", failure.message);
+                    failures.push(Failure { node, message, place: Some(written.span), ..failure });
+                }
+            }
+        }
+    }
+
+    /// Puts values of a program to their nodes.
+    fn place_values(
+        &self,
+        request: &Request,
+        failures: &mut Vec<Failure>,
+        unused: &mut Vec<String>,
+    ) -> HashMap<usize, Arc<Computed>> {
+        let mut placed = HashMap::new();
+        for (name, value) in &request.values {
+            let Some(index) = self.committed.find(name) else {
+                if !request.targets.contains(name) {
+                    unused.push(name.clone());
+                }
+                continue;
+            };
+            let expected = self.committed.nodes[index].holds.map(|it| it.0);
+            if let Some(expected) = expected.filter(|it| it.id != value.type_id()) {
+                let message =
+                    format!("`{name}` needs `{}`, but `{}` was given", expected.short(), value.type_name());
+                failures.push(problem("bad-literal", name, message));
+                continue;
+            }
+            let derived = Version::of_bytes(format!("given {name}").as_bytes());
+            placed.insert(index, Arc::new(Computed::new(value.clone(), derived)));
+        }
+        placed
     }
 
     fn is_absence(&self, input: &str, raw: &str) -> bool {
@@ -117,7 +223,7 @@ impl Driver {
             match self.committed.find(name) {
                 Some(index) => literals[index] = Some(raw),
                 None => failures.push(problem(
-                    "UnknownTarget",
+                    "unknown-target",
                     name,
                     format!("there is no node `{name}` to override"),
                 )),
@@ -127,16 +233,16 @@ impl Driver {
     }
 
     /// What the targets need; nothing above a given value is.
-    fn needed(&self, targets: &[usize], literals: &[Option<&str>]) -> Vec<bool> {
+    fn needed(&self, targets: &[usize], is_given: &dyn Fn(usize) -> bool) -> Vec<bool> {
         let mut needed = vec![false; self.committed.nodes.len()];
         for target in targets {
             needed[*target] = true;
         }
         // Dependencies stand before their dependents, so one pass backwards reaches all of them.
         for index in (0..needed.len()).rev() {
-            if needed[index] && literals[index].is_none() {
-                for feed in &self.committed.nodes[index].feeds {
-                    needed[feed.index] = true;
+            if needed[index] && !is_given(index) {
+                for from in self.committed.nodes[index].feeds.iter().filter_map(|it| it.from) {
+                    needed[from] = true;
                 }
             }
         }
@@ -150,11 +256,17 @@ impl Driver {
             .iter()
             .filter(|it| needed[**it])
             .filter(|it| {
-                self.committed.nodes[**it].feeds.iter().any(|feed| feed.index == input && !feed.optional)
+                self.committed.nodes[**it].feeds.iter().any(|feed| feed.from == Some(input) && !feed.optional)
             })
             .map(|it| format!("`{}`", self.committed.name(*it)))
             .collect();
         let name = self.committed.name(input);
+        if let Some(absent) =
+            self.committed.graph.absent.get(name).filter(|_| !consumers.is_empty() || is_target)
+        {
+            let hint = Some(absent.hint.clone());
+            return Some(Failure { hint, ..problem("no-variant", name, absent.message.clone()) });
+        }
         let message = match consumers.as_slice() {
             [] if is_target => format!("`{name}` has no value"),
             [] => return None,
@@ -162,28 +274,40 @@ impl Driver {
         };
         let example = self.committed.nodes[input].holds.map_or_else(String::new, |(ty, _)| ty.short());
         let hint = format!("give it one: `%input {name}=..` (a `{example}`)");
-        Some(Failure { hint: Some(hint), ..problem("MissingInput", name, message) })
+        Some(Failure { hint: Some(hint), ..problem("missing-input", name, message) })
     }
 
     fn decode(&mut self, index: usize, raw: &str) -> Result<Arc<Computed>, Failure> {
         let name = self.committed.name(index).to_owned();
         let Some((ty, decode)) = self.committed.nodes[index].holds else {
             return Err(problem(
-                "BadLiteral",
+                "bad-literal",
                 &name,
                 format!("no node takes `{name}`, so its type is not known"),
             ));
         };
-        if let Some(given) = self.given.get(&name)
+        self.decoded(&name, &name, raw, ty, decode)
+    }
+
+    /// A literal as a value; `slot` is where it stays as long as it and the files that it names are the same.
+    fn decoded(
+        &mut self,
+        slot: &str,
+        name: &str,
+        raw: &str,
+        ty: TypeInfo,
+        decode: Option<Decode>,
+    ) -> Result<Arc<Computed>, Failure> {
+        if let Some(given) = self.given.get(slot)
             && given.raw == raw
             && given.ty.id == ty.id
             && given.files.iter().all(|(path, before)| before.is_some() && stamp(path) == *before)
         {
             return Ok(given.computed.clone());
         }
-        let given = read(&name, raw, ty, decode, &self.base)?;
+        let given = read(name, raw, ty, decode, &self.base)?;
         let computed = given.computed.clone();
-        self.given.insert(name, given);
+        self.given.insert(slot.to_owned(), given);
         Ok(computed)
     }
 }
@@ -191,7 +315,7 @@ impl Driver {
 fn read(name: &str, raw: &str, ty: TypeInfo, decode: Option<Decode>, base: &Path) -> Result<Given, Failure> {
     let context = LiteralContext::new(name, base);
     let value = crate::panics::catch(|| literal::decode(raw, ty, decode, &context))
-        .unwrap_or_else(|panic| Err(problem("BadLiteral", name, panic.message)))?;
+        .unwrap_or_else(|panic| Err(problem("bad-literal", name, panic.message)))?;
     let files: Vec<_> = context.files.into_inner().into_iter().map(|it| (stamp(&it), it)).collect();
     // What cannot be hashed (a lazy frame, a type of the user) is known by how it was written.
     let derived = Version::of_bytes(format!("{}\0{raw}\0{}\0{files:?}", ty.name, base.display()).as_bytes());
@@ -201,5 +325,12 @@ fn read(name: &str, raw: &str, ty: TypeInfo, decode: Option<Decode>, base: &Path
 }
 
 fn problem(kind: &str, node: &str, message: String) -> Failure {
-    Failure { kind: kind.to_owned(), node: node.to_owned(), message, chain: Vec::new(), hint: None }
+    Failure {
+        kind: kind.to_owned(),
+        node: node.to_owned(),
+        message,
+        chain: Vec::new(),
+        hint: None,
+        place: None,
+    }
 }

@@ -9,6 +9,7 @@
 
 mod commit;
 mod given;
+mod part;
 mod run;
 mod why;
 
@@ -18,11 +19,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use brooklet_graph::graph::{Graph, Literals};
+use brooklet_graph::source::Sources;
 use brooklet_graph::wire::{EdgeMismatch, Failure};
 
 use commit::{Code, Committed};
 use given::Given;
 use why::Record;
+
+pub use part::Column;
 
 use crate::executor::{Computed, Pool};
 use crate::glue::Function;
@@ -44,6 +48,10 @@ pub struct Driver {
     pool: Option<Pool>,
     interrupt: Arc<AtomicBool>,
     base: PathBuf,
+    /// What a program configured; in a notebook the kernel gives it with each run.
+    config: Literals,
+    /// For places in messages; a notebook's are the kernel's.
+    sources: Sources,
 }
 
 struct Stored {
@@ -62,6 +70,8 @@ pub struct Request {
     pub inputs: Literals,
     /// Raw literals that take the place of nodes.
     pub overrides: Literals,
+    /// Values of a program, for inputs and in the place of nodes.
+    pub values: BTreeMap<String, Value>,
 }
 
 /// What came of a run.
@@ -73,6 +83,8 @@ pub struct Report {
     pub failures: Vec<Failure>,
     /// Given inputs that no node takes.
     pub unused_inputs: Vec<String>,
+    /// Nodes whose values are not as declared, and what differs.
+    pub warnings: Vec<(String, String)>,
     pub interrupted: bool,
 }
 
@@ -106,7 +118,25 @@ impl Driver {
             pool: None,
             interrupt: Arc::default(),
             base: PathBuf::from("."),
+            config: Literals::new(),
+            sources: Sources::default(),
         }
+    }
+
+    pub(crate) fn set_config(&mut self, config: Literals) {
+        self.config = config;
+    }
+
+    pub(crate) fn config(&self) -> &Literals {
+        &self.config
+    }
+
+    pub(crate) fn set_sources(&mut self, sources: Sources) {
+        self.sources = sources;
+    }
+
+    pub(crate) fn sources(&self) -> &Sources {
+        &self.sources
     }
 
     /// What relative paths in literals are relative to.

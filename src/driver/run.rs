@@ -5,16 +5,19 @@
 //! time. Only work worth a thread switch goes to the pool.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use brooklet_graph::wire::Event;
 
-use super::given::Prepared;
+use super::commit::{Call, Ready, Shape};
+use super::given::{Prepared, Target, WrittenValues};
+use super::part::schema_difference;
 use super::why::{How, Parts, Record};
 use super::{Driver, Report, Request, Stored};
 use crate::executor::{self, Computed, Pool, Step, StepResult};
+use crate::glue::Argument;
 use crate::version::Version;
 
 /// Steps that took less last time are not worth another thread.
@@ -38,8 +41,9 @@ enum State {
 }
 
 impl Driver {
-    /// Runs what the targets need and have no value for. Failures do not stop what does not depend on them.
-    pub fn run(&mut self, request: &Request, events: &mut dyn FnMut(Event)) -> Report {
+    /// Runs what the targets need and have no value for, and reports. Failures do not stop what does not depend
+    /// on them.
+    pub fn execute(&mut self, request: &Request, events: &mut dyn FnMut(Event)) -> Report {
         let prepared = self.prepare(request);
         let mut report = Report { unused_inputs: prepared.unused_inputs.clone(), ..Report::default() };
         if !prepared.failures.is_empty() {
@@ -52,8 +56,13 @@ impl Driver {
         run.go();
         let (states, targets) = (run.states, run.targets);
         for target in targets {
-            if let State::Has(computed) = &states[target] {
-                report.values.push((self.committed.name(target).to_owned(), computed.value.clone()));
+            match target {
+                Target::Plain(name, value) => report.values.push((name, value)),
+                Target::Node(index) => {
+                    if let State::Has(computed) = &states[index] {
+                        report.values.push((self.committed.name(index).to_owned(), computed.value.clone()));
+                    }
+                }
             }
         }
         report
@@ -87,12 +96,16 @@ struct Running<'a> {
     states: Vec<State>,
     needed: Vec<bool>,
     given: Vec<Option<Arc<Computed>>>,
-    targets: Vec<usize>,
+    /// Literals of attributes by node and feed.
+    written: WrittenValues,
+    targets: Vec<Target>,
     /// Nodes whose dependencies are all settled, first in the order of the graph first.
     ready: BinaryHeap<Reverse<usize>>,
     /// Nodes that must run, with their keys.
     to_run: VecDeque<(usize, Version)>,
     in_flight: usize,
+    /// By key of what runs or is to run: other nodes that will have the same value.
+    twins: HashMap<Version, Vec<usize>>,
     events: &'a mut dyn FnMut(Event),
     report: &'a mut Report,
 }
@@ -104,11 +117,15 @@ impl<'a> Running<'a> {
         events: &'a mut dyn FnMut(Event),
         report: &'a mut Report,
     ) -> Running<'a> {
-        let Prepared { targets, needed, given, .. } = prepared;
+        let Prepared { targets, needed, given, written, .. } = prepared;
         let mut ready = BinaryHeap::new();
         let mut states = Vec::with_capacity(needed.len());
         for (index, node) in driver.committed.nodes.iter().enumerate() {
-            let waits = if given[index].is_some() { 0 } else { node.feeds.len() };
+            let waits = if given[index].is_some() {
+                0
+            } else {
+                node.feeds.iter().filter(|it| it.from.is_some()).count()
+            };
             if needed[index] && waits == 0 {
                 ready.push(Reverse(index));
             }
@@ -119,10 +136,12 @@ impl<'a> Running<'a> {
             states,
             needed,
             given,
+            written,
             targets,
             ready,
             to_run: VecDeque::new(),
             in_flight: 0,
+            twins: HashMap::new(),
             events,
             report,
         }
@@ -132,7 +151,7 @@ impl<'a> Running<'a> {
     fn announce(&mut self) {
         let nodes = &self.driver.committed.nodes;
         let shown = |index: &usize| {
-            self.needed[*index] && (nodes[*index].function.is_some() || self.given[*index].is_some())
+            self.needed[*index] && (nodes[*index].call.is_some() || self.given[*index].is_some())
         };
         let names = (0..nodes.len()).filter(shown).map(|it| nodes[it].names.node.clone()).collect();
         (self.events)(Event::WillPlan { nodes: names });
@@ -198,44 +217,109 @@ impl<'a> Running<'a> {
             return self.complete(index, State::Has(computed));
         }
         let node = &self.driver.committed.nodes[index];
-        let Some(function) = &node.function else { return self.complete(index, State::Absent) };
+        let Some(call) = &node.call else { return self.complete(index, State::Absent) };
+        for feed in &node.feeds {
+            if let Some(State::Failed { because }) = feed.from.map(|it| &self.states[it]) {
+                return self.skip(index, *because);
+            }
+        }
+        let key = self.key(index, node, call);
+        match self.driver.store.get(&key) {
+            Some(stored) if stored.computed.value.type_id() == call.output.type_id => {
+                let computed = stored.computed.clone();
+                self.reuse(index, key, computed);
+            }
+            // Another node has the same code and the same values: one of the two runs.
+            _ => match self.twins.get_mut(&key) {
+                Some(twins) => twins.push(index),
+                None => {
+                    self.twins.insert(key, Vec::new());
+                    self.to_run.push_back((index, key));
+                }
+            },
+        }
+    }
+
+    fn reuse(&mut self, index: usize, key: Version, computed: Arc<Computed>) {
+        let (node, summary) = (self.name(index), computed.summary.clone());
+        (self.events)(Event::DidReuse { node, summary });
+        self.record(index, How::Reused, Some(key), computed.version, 0.0);
+        self.complete(index, State::Has(computed));
+    }
+
+    /// What goes in at a feed: the node's value, or the literal that stands there.
+    fn fed(&self, index: usize, at: usize) -> Option<&Arc<Computed>> {
+        let feed = &self.driver.committed.nodes[index].feeds[at];
+        match feed.from.map(|it| &self.states[it]) {
+            Some(State::Has(computed)) => Some(computed),
+            _ => self.written.get(&(index, at)),
+        }
+    }
+
+    /// The node's code and the versions of all that goes in. A literal counts as the value that it is, so that
+    /// giving a default's value changes nothing.
+    fn key(&self, index: usize, node: &Ready, call: &Call) -> Version {
         let mut encoding = Vec::with_capacity(16 + 17 * node.feeds.len());
         encoding.extend_from_slice(&node.code.0);
-        for feed in &node.feeds {
-            match &self.states[feed.index] {
-                State::Has(computed) => {
-                    encoding.push(1);
-                    encoding.extend_from_slice(&computed.version.0);
+        let mut at = 0;
+        for shape in &call.params {
+            let (tag, count) = match shape {
+                Shape::One => (None, 1),
+                Shape::List(count) => (Some(2), *count),
+                Shape::Map(count) => (Some(3), *count),
+            };
+            if let Some(tag) = tag {
+                encoding.push(tag);
+                encoding.extend_from_slice(&(count as u64).to_le_bytes());
+            }
+            for at in at..at + count {
+                if tag == Some(3) {
+                    let key = &node.feeds[at].key;
+                    encoding.extend_from_slice(&(key.len() as u64).to_le_bytes());
+                    encoding.extend_from_slice(key.as_bytes());
                 }
-                State::Failed { because } => return self.skip(index, *because),
-                _ => encoding.push(0),
+                match self.fed(index, at) {
+                    Some(computed) => {
+                        encoding.push(1);
+                        encoding.extend_from_slice(&computed.version.0);
+                    }
+                    None => encoding.push(0),
+                }
+            }
+            at += count;
+        }
+        Version::of_bytes(&encoding)
+    }
+
+    /// The arguments of a call, in the order of the parameters.
+    fn arguments(&self, index: usize, node: &Ready, call: &Call) -> Vec<Argument> {
+        let mut at = 0;
+        let mut arguments = Vec::with_capacity(call.params.len());
+        for shape in &call.params {
+            match shape {
+                Shape::One => {
+                    arguments.push(Argument::One(self.fed(index, at).map(|it| it.value.clone())));
+                    at += 1;
+                }
+                Shape::List(count) | Shape::Map(count) => {
+                    let member =
+                        |at: usize| Some((node.feeds[at].key.clone(), self.fed(index, at)?.value.clone()));
+                    arguments.push(Argument::Many((at..at + count).filter_map(member).collect()));
+                    at += count;
+                }
             }
         }
-        let key = Version::of_bytes(&encoding);
-        match self.driver.store.get(&key) {
-            Some(stored) if stored.computed.value.type_id() == function.output.type_id => {
-                let computed = stored.computed.clone();
-                let (node, summary) = (self.name(index), computed.summary.clone());
-                (self.events)(Event::DidReuse { node, summary });
-                self.record(index, How::Reused, Some(key), computed.version, 0.0);
-                self.complete(index, State::Has(computed));
-            }
-            _ => self.to_run.push_back((index, key)),
-        }
+        arguments
     }
 
     fn start(&mut self, index: usize, key: Version) -> Step {
         let node = &self.driver.committed.nodes[index];
-        let value = |it: &super::commit::Feed| match &self.states[it.index] {
-            State::Has(computed) => Some(computed.value.clone()),
-            _ => None,
-        };
-        let function = node.function.as_ref().expect("only functions are queued to run");
+        let call = node.call.as_ref().expect("only calls are queued to run");
         let step = Step {
             index,
-            shim: function.shim,
-            arguments: node.feeds.iter().map(value).collect(),
-            output: function.output,
+            work: call.work.clone(),
+            arguments: self.arguments(index, node, call),
+            output: call.output,
             derived_version: Version::of_bytes(&key.0),
             names: node.names.clone(),
         };
@@ -255,7 +339,17 @@ impl<'a> Running<'a> {
                 let changed = self.record(index, How::Ran, Some(key), computed.version, milliseconds);
                 let (node, summary) = (self.name(index), computed.summary.clone());
                 (self.events)(Event::DidRun { node, milliseconds, changed, summary });
-                self.complete(index, State::Has(computed));
+                self.hold_against_schema(index, &computed);
+                self.complete(index, State::Has(computed.clone()));
+                let output = self.driver.committed.nodes[index].call.as_ref().map(|it| it.output.type_id);
+                for twin in self.twins.remove(&key).unwrap_or_default() {
+                    // The key holds the type's name; two types of one name are two all the same.
+                    let call = self.driver.committed.nodes[twin].call.as_ref();
+                    match call.map(|it| it.output.type_id) == output {
+                        true => self.reuse(twin, key, computed.clone()),
+                        false => self.to_run.push_back((twin, key)),
+                    }
+                }
             }
             Err(failure) => {
                 // The last value's version stays, so that the next success can say whether it is another one.
@@ -265,7 +359,23 @@ impl<'a> Running<'a> {
                 (self.events)(event);
                 self.report.failures.push(failure);
                 self.complete(index, State::Failed { because: index });
+                // A failure is not kept: each fails, or not, by its own name.
+                let twins = self.twins.remove(&key).unwrap_or_default();
+                self.to_run.extend(twins.into_iter().map(|it| (it, key)));
             }
+        }
+    }
+
+    /// A frame that is not as declared is a warning: the value is what it is.
+    fn hold_against_schema(&mut self, index: usize, computed: &Computed) {
+        let (name, node) = (self.name(index), &self.driver.committed.graph.nodes[index]);
+        if node.schema.is_empty() {
+            return;
+        }
+        if let Some(difference) = schema_difference(&computed.value, &node.schema) {
+            let message = format!("`{name}` is not as its schema says: {difference}");
+            self.report.warnings.push((name.clone(), message.clone()));
+            (self.events)(Event::DidWarn { node: name, message });
         }
     }
 
@@ -300,7 +410,7 @@ impl<'a> Running<'a> {
         for index in 0..self.states.len() {
             if self.needed[index] && matches!(self.states[index], State::Waiting(_)) {
                 self.states[index] = State::Interrupted;
-                if self.driver.committed.nodes[index].function.is_some() {
+                if self.driver.committed.nodes[index].call.is_some() {
                     let event = Event::DidSkip { node: self.name(index), because: "interrupted".to_owned() };
                     (self.events)(event);
                 }
@@ -332,16 +442,19 @@ impl<'a> Running<'a> {
             record.before = None; // the time before was the same
             return false;
         }
-        let seen = |it: &super::commit::Feed| match &self.states[it.index] {
-            State::Has(computed) => Some(computed.version),
-            _ => None,
+        let seen = |at: usize| {
+            let feed = &node.feeds[at];
+            match feed.from.map(|it| &self.states[it]) {
+                Some(State::Has(computed)) => Some(computed.version),
+                _ => self.written.get(&(index, at)).map(|it| it.version),
+            }
         };
         let now = Parts {
             code: node.code,
             dependencies: if how == How::Taken {
                 Box::default()
             } else {
-                node.feeds.iter().map(seen).collect()
+                (0..node.feeds.len()).map(seen).collect()
             },
             names: node.names.clone(),
             version,

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use brooklet_graph::graph::{Dependency, Graph, Literals, Node, NodeKind};
-use brooklet_graph::source::Span;
 use brooklet_graph::wire::Event;
 use polars::prelude::*;
 
@@ -127,7 +126,7 @@ fn node(name: &str, kind: NodeKind, function: &str, fingerprint: &str, takes: &[
             parameter,
             optional: it.ends_with('?'),
             ty: String::new(),
-            span: Span::default(),
+            ..Dependency::default()
         })
         .collect();
     Node {
@@ -141,8 +140,8 @@ fn node(name: &str, kind: NodeKind, function: &str, fingerprint: &str, takes: &[
         dependencies,
         fingerprint: fingerprint.to_owned(),
         function: function.to_owned(),
-        span: Span::default(),
-        type_span: Span::default(),
+        origin: function.to_owned(),
+        ..Node::default()
     }
 }
 
@@ -184,16 +183,17 @@ fn run_with(
         targets: targets.iter().map(ToString::to_string).collect(),
         inputs: literals(inputs),
         overrides: literals(overrides),
+        ..Request::default()
     };
     let mut words = Vec::new();
-    let report = driver.run(&request, &mut |event| match event {
+    let report = driver.execute(&request, &mut |event| match event {
         Event::DidRun { node, changed: true, .. } => words.push(format!("+{node}")),
         Event::DidRun { node, changed: false, .. } => words.push(format!("={node}")),
         Event::DidReuse { node, .. } => words.push(format!(".{node}")),
         Event::DidTake { node, .. } => words.push(format!("<{node}")),
         Event::DidFail { node, .. } => words.push(format!("!{node}")),
         Event::DidSkip { node, because } => words.push(format!("-{node}({because})")),
-        Event::WillPlan { .. } | Event::WillRun { .. } => {}
+        Event::WillPlan { .. } | Event::WillRun { .. } | Event::DidWarn { .. } => {}
     });
     (words.join(" "), report)
 }
@@ -285,7 +285,7 @@ fn missing_inputs_and_unknown_targets_are_told_together() {
     // Nothing ran, and what is missing is told of every node that would have needed it.
     assert_eq!(events, "!a !spend -total(a) -fails(a) -mean(spend)");
     let told: Vec<_> = report.failures.iter().map(|it| (it.kind.as_str(), it.node.as_str())).collect();
-    assert_eq!(told, [("UnknownTarget", "gone"), ("MissingInput", "a"), ("BadLiteral", "spend")]);
+    assert_eq!(told, [("unknown-target", "gone"), ("missing-input", "a"), ("bad-literal", "spend")]);
     assert_eq!(report.failures[1].message, "`a` has no value; needed by `total`, `fails`");
     let check = Request { targets: vec!["total".into()], ..Request::default() };
     assert_eq!(driver.check(&check).len(), 1);
@@ -426,13 +426,10 @@ fn ready_steps_run_at_the_same_time() {
 fn an_interrupt_ends_the_run_before_the_next_step() {
     let mut driver = driver(TOTAL);
     let flag = driver.interrupt_flag();
-    let request = Request {
-        targets: vec!["report".into()],
-        inputs: literals(&[("a", "1")]),
-        overrides: Literals::new(),
-    };
+    let request =
+        Request { targets: vec!["report".into()], inputs: literals(&[("a", "1")]), ..Request::default() };
     let mut words = Vec::new();
-    let report = driver.run(&request, &mut |event| match event {
+    let report = driver.execute(&request, &mut |event| match event {
         Event::DidRun { node, .. } => {
             flag.store(true, Ordering::Relaxed);
             words.push(node);
@@ -473,6 +470,7 @@ fn the_same_code_in_another_module_is_other_code() {
     let mut functions = table().functions;
     functions.iter_mut().find(|it| it.path == "t::total").unwrap().path = "other::total";
     one.nodes["total"].function = "other::total".to_owned();
+    one.nodes["total"].origin = "other::total".to_owned();
     driver.commit(one, &functions, "").unwrap();
     assert_eq!(run(&mut driver, &["total"], &[("a", "1")]).0, "<a =total");
 }
@@ -496,7 +494,7 @@ fn a_long_chain_costs_little_per_node() {
     };
     for what in ["ran", "reused"] {
         let start = Instant::now();
-        let report = driver.run(&request, &mut |_| {});
+        let report = driver.execute(&request, &mut |_| {});
         let per_node = start.elapsed().as_secs_f64() * 1e6 / LENGTH as f64;
         println!("{what}: {per_node:.2} µs per node");
         assert_eq!(report.values[0].1.get(), Some(&(LENGTH as i64)));

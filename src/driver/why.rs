@@ -32,7 +32,7 @@ pub(super) enum How {
 /// What a key is made of, and the value that came of it.
 pub(super) struct Parts {
     pub code: Code,
-    /// By parameter; `None` where it was absent.
+    /// By value that went in; `None` where it was absent.
     pub dependencies: Box<[Option<Version>]>,
     pub names: Arc<StepNames>,
     pub version: Version,
@@ -85,8 +85,7 @@ impl Driver {
             How::Reused => {
                 let changes =
                     record.before.as_ref().map(|it| self.changes(it, &record.now)).unwrap_or_default();
-                let inputs: Vec<String> =
-                    record.now.names.parameters.iter().map(|it| format!("`{it}`")).collect();
+                let inputs: Vec<String> = record.now.names.feeds.iter().map(|it| format!("`{it}`")).collect();
                 let key = match inputs.as_slice() {
                     [] => "its code is".to_owned(),
                     some => format!("its code and the {} of {} are", values(some.len()), list(some)),
@@ -109,11 +108,11 @@ impl Driver {
         if before.code != now.code {
             changes.push("its code changed".to_owned());
         }
-        if before.names.parameters != now.names.parameters {
+        if before.names.feeds != now.names.feeds {
             changes.push("it takes other parameters".to_owned());
             return changes;
         }
-        for (at, name) in now.names.parameters.iter().enumerate() {
+        for (at, name) in now.names.feeds.iter().enumerate() {
             let (before, now) = (before.dependencies.get(at).copied(), now.dependencies.get(at).copied());
             let is_input = self.committed.graph.nodes.get(name).is_some_and(|it| it.kind == NodeKind::Input);
             let what =

@@ -11,7 +11,10 @@
 mod arg;
 #[doc(hidden)]
 pub mod common;
+mod edge;
 mod export;
+mod group;
+mod part;
 mod probe;
 pub mod registry;
 mod ret;
@@ -19,10 +22,13 @@ mod table;
 mod types;
 
 pub use arg::{Arg, TakeByValue};
+pub use edge::{Fits, fits};
+pub use group::Group;
+pub use part::{part_type, project};
 pub use pollster::block_on;
 pub use probe::{ProbeData, ProbeLiteral, ProbeShow};
 pub use ret::{Failed, NodeValue, Return};
-pub use table::{Error, Function, Outcome, ParamInfo, Shim, Slots, Table, TypeInfo};
+pub use table::{Argument, Error, Function, GroupKind, Outcome, ParamInfo, Shim, Slots, Table, TypeInfo};
 pub use types::*;
 
 pub use crate::{probe_input, probe_output};

@@ -47,9 +47,17 @@ pub enum Error {
 /// The generated wrapper of one function.
 pub type Shim = for<'a, 'v> fn(&'a Slots<'v>) -> Outcome;
 
+/// What goes into one parameter.
+pub enum Argument {
+    /// The value of a node; none where it may be absent.
+    One(Option<Value>),
+    /// Several, each with its key (empty in a list), in the order of writing.
+    Many(Vec<(String, Value)>),
+}
+
 /// The arguments of one call, or the wish to be told about the function.
 pub struct Slots<'v> {
-    values: &'v [Option<Value>],
+    values: &'v [Argument],
     description: Option<&'v RefCell<Description>>,
 }
 
@@ -72,11 +80,20 @@ pub struct ParamInfo {
     pub optional: bool,
     /// How a literal becomes `accepts[0]`, where the shim knows and the image does not.
     pub decode: Option<Decode>,
+    /// Takes several values: what they are gathered into, and how. `accepts` is then about each of them.
+    pub group: Option<(GroupKind, TypeInfo)>,
+}
+
+/// How several values go into one parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupKind {
+    List,
+    Map,
 }
 
 impl<'v> Slots<'v> {
     /// The arguments of a call, in the order of the parameters.
-    pub fn new(values: &'v [Option<Value>]) -> Slots<'v> {
+    pub fn new(values: &'v [Argument]) -> Slots<'v> {
         Slots { values, description: None }
     }
 
@@ -89,7 +106,17 @@ impl<'v> Slots<'v> {
     }
 
     pub(super) fn get(&self, index: usize) -> Option<&'v Value> {
-        self.values.get(index).and_then(Option::as_ref)
+        match self.values.get(index) {
+            Some(Argument::One(value)) => value.as_ref(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn group(&self, index: usize) -> &'v [(String, Value)] {
+        match self.values.get(index) {
+            Some(Argument::Many(members)) => members,
+            _ => &[],
+        }
     }
 
     pub(super) fn describe(&self, tell: impl FnOnce(&mut Description)) {
@@ -101,7 +128,14 @@ impl<'v> Slots<'v> {
     pub(super) fn describe_param(&self, accepts: &[fn() -> TypeInfo], optional: bool) {
         self.describe(|it| {
             let accepts = accepts.iter().map(|info| info()).collect();
-            it.params.push(ParamInfo { accepts, optional, decode: None });
+            it.params.push(ParamInfo { accepts, optional, decode: None, group: None });
+        });
+    }
+
+    pub(super) fn describe_group(&self, item: fn() -> TypeInfo, whole: fn() -> TypeInfo, kind: GroupKind) {
+        self.describe(|it| {
+            let group = Some((kind, whole()));
+            it.params.push(ParamInfo { accepts: vec![item()], optional: false, decode: None, group });
         });
     }
 

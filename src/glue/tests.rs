@@ -187,10 +187,12 @@ mod shims {
     }
 }
 
-fn call(path: &str, arguments: &[Option<Value>]) -> Result<Value, Error> {
+fn call(path: &str, values: &[Option<Value>]) -> Result<Value, Error> {
+    let arguments: Vec<crate::glue::Argument> =
+        values.iter().cloned().map(crate::glue::Argument::One).collect();
     let table = shims::functions();
     let function = table.functions.iter().find(|it| it.path == path).unwrap();
-    let data = (function.shim)(&Slots::new(arguments))?;
+    let data = (function.shim)(&Slots::new(&arguments))?;
     Ok(Value::from_data(data, function.output))
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn frame(literal: &Literal, context: &LiteralContext<'_>) -> Result<D
         return Ok(Arc::new(from_table(columns)?));
     }
     let (path, format) = path(literal, context)?;
-    let frame = read(&path, format).map_err(|it| format!("{}: {it}", path.display()))?;
+    let frame = read(&path, format).map_err(|it| it.to_string())?;
     Ok(Arc::new(frame))
 }
 
@@ -48,7 +48,7 @@ pub(crate) fn lazy_frame(literal: &Literal, context: &LiteralContext<'_>) -> Res
         return Ok(Arc::new(from_table(columns)?.lazy()));
     }
     let (path, format) = path(literal, context)?;
-    let frame = scan(&path, format).map_err(|it| format!("{}: {it}", path.display()))?;
+    let frame = scan(&path, format).map_err(|it| it.to_string())?;
     Ok(Arc::new(frame))
 }
 

@@ -8,7 +8,6 @@
 
 mod deserialize;
 mod files;
-mod parse;
 mod series;
 
 use std::any::TypeId;
@@ -21,7 +20,8 @@ use chrono::{NaiveDate, NaiveDateTime};
 use polars::prelude::Column;
 use serde::de::DeserializeOwned;
 
-pub use parse::Item;
+use brooklet_graph::literal as parse;
+pub use brooklet_graph::literal::Item;
 
 use crate::glue::TypeInfo;
 use crate::value::{Data, Decode, Value};
@@ -78,7 +78,8 @@ impl Literal {
     /// What the literal is, for messages.
     fn kind(&self) -> &'static str {
         match &self.item {
-            None | Some(Item::String(_)) => "text",
+            None => parse::moment(&self.raw).unwrap_or("text"),
+            Some(Item::String(_)) => "text",
             Some(Item::Null) => "null",
             Some(Item::Bool(_)) => "a bool",
             Some(Item::Integer(_)) => "a whole number",
@@ -94,7 +95,7 @@ impl Literal {
 /// Decodes a literal for a type. `decode` is the type's own way, where there is one.
 ///
 /// # Errors
-/// `BadLiteral`, naming the input and the expected type.
+/// `bad-literal`, naming the input and the expected type.
 pub fn decode(
     raw: &str,
     ty: TypeInfo,
@@ -113,7 +114,10 @@ pub fn decode(
             let ops = known.unwrap_or_else(|| crate::glue::registry::opaque(ty.id, ty.name));
             Ok(Value::from_data(data, ops))
         }
-        Err(problem) => Err(bad_literal(&literal, ty, decode.is_some(), problem, context.name)),
+        Err(problem) => Err(match context.files.borrow().last() {
+            Some(_) => unreadable_file(&literal, problem, context.name),
+            None => bad_literal(&literal, ty, decode.is_some(), problem, context.name),
+        }),
     }
 }
 
@@ -124,11 +128,26 @@ fn bad_literal(literal: &Literal, ty: TypeInfo, readable: bool, problem: String,
         shown.push('…');
     }
     Failure {
-        kind: "BadLiteral".to_owned(),
+        kind: "bad-literal".to_owned(),
         node: name.to_owned(),
         message: format!("`{name}` needs `{expected}`, but `{shown}` is {}: {problem}", literal.kind()),
         chain: Vec::new(),
         hint: Some(hint(name, &expected, ty.id, readable)),
+        place: None,
+    }
+}
+
+/// The literal is what it should be, a file's name; the file is not.
+fn unreadable_file(literal: &Literal, problem: String, name: &str) -> Failure {
+    Failure {
+        kind: "bad-literal".to_owned(),
+        node: name.to_owned(),
+        message: format!("`{name}` cannot be read from `{}`: {problem}", literal.text()),
+        chain: Vec::new(),
+        hint: Some(format!(
+            "mend the file, or name another: `{name}=…`; paths count from the notebook's directory"
+        )),
+        place: None,
     }
 }
 
@@ -153,6 +172,27 @@ fn hint(name: &str, expected: &str, id: TypeId, readable: bool) -> String {
         _ => return format!("give `{name}` a value of type `{expected}`; TOML values are understood"),
     };
     format!("write for example `{name}={example}`")
+}
+
+/// A literal as what it is written as, for a name whose type nobody tells.
+pub(crate) fn plain(raw: &str, name: &str) -> Option<Value> {
+    let literal = Literal::new(raw);
+    Some(match &literal.item {
+        None => Value::new(literal.raw),
+        Some(Item::String(text)) => Value::new(text.clone()),
+        Some(Item::Bool(it)) => Value::new(*it),
+        Some(Item::Integer(it)) => Value::new(i64::try_from(*it).ok()?),
+        Some(Item::Float(it)) => Value::new(*it),
+        Some(Item::Date(it)) => Value::new(*it),
+        Some(Item::DateTime(it)) => Value::new(*it),
+        Some(Item::List(_)) => Value::new(series_of(&literal, name).ok()?),
+        Some(Item::Null | Item::Table(_)) => return None,
+    })
+}
+
+/// A list as a series.
+pub(crate) fn series_of(literal: &Literal, name: &str) -> Result<polars::prelude::Series, String> {
+    series::from_literal(literal, name)
 }
 
 /// Any type that serde can read.

@@ -151,7 +151,7 @@ fn what_cannot_be_read_says_so() {
     struct Opaque;
     let context = LiteralContext::new("x", Path::new(""));
     let failure = decode("1", TypeInfo::of::<Opaque>(), None, &context).unwrap_err();
-    assert_eq!(failure.kind, "BadLiteral");
+    assert_eq!(failure.kind, "bad-literal");
     assert!(failure.message.contains("cannot be read from a literal"), "{}", failure.message);
     assert!(failure.hint.unwrap().contains("serde::Deserialize"));
     assert_ne!(TypeId::of::<Opaque>(), TypeId::of::<()>());

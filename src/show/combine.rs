@@ -21,12 +21,12 @@ pub fn combine(values: &[(String, Value)], show: Show) -> Result<MimeBundle, Str
         (Show::Json, _) => json(values),
         (Show::Dict, _) => Ok(dict(values)),
         (Show::Auto, [(name, value)]) => Ok(value.render(name)),
-        (Show::Auto, _) => Ok(match frame(values) {
+        (Show::Auto, _) => Ok(match frame_of(values) {
             Ok(frame) => frame.render(),
             Err(_) => dict(values),
         }),
         (Show::Frame, [(name, value)]) if value.get::<DataFrame>().is_some() => Ok(value.render(name)),
-        (Show::Frame, _) => Ok(frame(values)?.render()),
+        (Show::Frame, _) => Ok(frame_of(values)?.render()),
     }
 }
 
@@ -47,7 +47,10 @@ pub fn json(values: &[(String, Value)]) -> Result<MimeBundle, String> {
 }
 
 /// One column a value, named by its node; scalars repeat.
-fn frame(values: &[(String, Value)]) -> Result<DataFrame, String> {
+///
+/// # Errors
+/// If a value is no column, or the columns are not of one length.
+pub fn frame_of(values: &[(String, Value)]) -> Result<DataFrame, String> {
     let views = values
         .iter()
         .map(|(name, value)| {

@@ -16,7 +16,7 @@ use std::fmt::Debug;
 use brooklet_graph::wire::MimeBundle;
 use polars::prelude::*;
 
-pub use combine::{combine, json};
+pub use combine::{combine, frame_of, json};
 pub use scalar::{debug, scalar, scalar_shape, type_name_only};
 
 use crate::value::{ColumnView, Value};

@@ -409,3 +409,13 @@ def test_two_kernels_do_not_disturb_each_other(notebook, tmp_path):
     finally:
         other.close()
     other.assert_no_process_left()
+
+
+def test_a_shutdown_while_the_image_builds_leaves_no_process(tmp_path):
+    # An empty cache: the image has to be linked again, which takes long enough to be caught at it.
+    kernel = Kernel(tmp_path, environment={"BROOKLET_CACHE": str(tmp_path / "cache")})
+    kernel.write("flow.rs", "pub fn one() -> i64 { 1 }\n")
+    kernel.start("%watch flow.rs")
+    kernel.wait_until(lambda: any("cargo" in it.name() for it in kernel.processes()), "cargo to start")
+    kernel.close()
+    kernel.assert_no_process_left()

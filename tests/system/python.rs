@@ -37,6 +37,16 @@ fn jupyter_kernel_test() {
 }
 
 #[test]
+fn language() {
+    run("test_language.py", &[]);
+}
+
+#[test]
+fn package() {
+    run("test_package.py", &[]);
+}
+
+#[test]
 fn reload() {
     run("test_reload.py", &[]);
 }

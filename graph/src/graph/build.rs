@@ -4,54 +4,63 @@
 //! is left out together with what needs it, so that the graph is always acyclic and no node of it waits for
 //! something that a diagnostic was raised for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use indexmap::IndexMap;
 
+use super::expand::{Expanded, Need, Planned, expand};
 use super::topology::Topology;
-use super::{Dependency, Graph, Node, NodeKind};
+use super::{Dependency, Graph, Literals, Node, NodeKind};
 use crate::diagnostic::{Diagnostic, sort};
 use crate::source::{Sources, Span};
-use crate::spec::{FileSpec, FnSpec, ParamSpec};
+use crate::spec::FileSpec;
 
-/// Builds the graph of some files. With `allow_overrides` a node of a later file takes the place of one of an
-/// earlier file.
-pub fn build(files: &[FileSpec], sources: &Sources, allow_overrides: bool) -> (Graph, Vec<Diagnostic>) {
-    let mut diagnostics = Vec::new();
-    let functions = distinct(files, allow_overrides, &mut diagnostics);
+/// What besides the files makes a graph.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// A node of a later file takes the place of one of an earlier file.
+    pub allow_overrides: bool,
+    /// Raw literals by key: they choose variants, replace nodes of their name, and are inputs.
+    pub config: Literals,
+}
+
+/// Builds the graph of some files.
+pub fn build(files: &[FileSpec], sources: &Sources, options: &Options) -> (Graph, Vec<Diagnostic>) {
+    let Expanded { nodes, absent, mut diagnostics } = expand(files, &options.config, options.allow_overrides);
+    let nodes = distinct(nodes, options.allow_overrides, &mut diagnostics);
     let mut faulty: BTreeSet<&str> = BTreeSet::new();
-    for function in functions.values() {
-        for param in function.params.iter().filter(|it| it.name == function.name) {
-            faulty.insert(&function.name);
-            diagnostics.push(needs_itself(function, param));
+    for node in nodes.values() {
+        for need in node.needs.iter().filter(|it| it.name == node.name) {
+            faulty.insert(&node.name);
+            diagnostics.push(needs_itself(node, need));
         }
     }
-    for knot in knots(&functions) {
-        diagnostics.push(cycle(&functions, &knot));
-        faulty.extend(knot.members.iter().map(|it| functions[*it].name.as_str()));
+    for knot in knots(&nodes) {
+        diagnostics.push(cycle(&nodes, &knot));
+        faulty.extend(knot.members.iter().map(|it| nodes[*it].name.as_str()));
     }
-    let graph = assemble(&functions, &faulty, sources);
+    let graph = Graph { absent, ..assemble(&nodes, &faulty, sources) };
     sort(&mut diagnostics);
     (graph, diagnostics)
 }
 
-type Functions<'a> = IndexMap<&'a str, &'a FnSpec>;
+type Nodes<'a> = IndexMap<String, Planned<'a>>;
 
-/// One function for each name.
+/// One node for each name.
 fn distinct<'a>(
-    files: &'a [FileSpec],
+    all: Vec<Planned<'a>>,
     allow_overrides: bool,
     diagnostics: &mut Vec<Diagnostic>,
-) -> Functions<'a> {
-    let mut functions = Functions::new();
-    for function in files.iter().flat_map(|it| &it.functions) {
-        let Some(first) = functions.get_mut(function.name.as_str()) else {
-            functions.insert(&function.name, function);
+) -> Nodes<'a> {
+    let mut nodes = Nodes::with_capacity(all.len());
+    for node in all {
+        let Some(first) = nodes.get_mut(&node.name) else {
+            nodes.insert(node.name.clone(), node);
             continue;
         };
-        let same_file = first.name_span.file == function.name_span.file;
+        let same_file = first.span.file == node.span.file;
         if allow_overrides && !same_file {
-            *first = function;
+            *first = node;
             continue;
         }
         let hint = if same_file {
@@ -59,84 +68,88 @@ fn distinct<'a>(
         } else {
             "rename one of them, or let the later file win with `%watch --allow-overrides`"
         };
+        let message = match first.function.name_span == node.function.name_span {
+            true => format!("one function makes the node `{}` twice", node.name),
+            false => format!("two functions make the node `{}`", node.name),
+        };
         diagnostics.push(
-            Diagnostic::error("duplicate-node", format!("two functions make the node `{}`", function.name))
-                .at(function.name_span, "defined again here")
-                .at(first.name_span, "first defined here")
+            Diagnostic::error("duplicate-node", message)
+                .at(node.span, "defined again here")
+                .at(first.span, "first defined here")
                 .hint(hint),
         );
     }
-    functions
+    nodes
 }
 
-fn needs_itself(function: &FnSpec, param: &ParamSpec) -> Diagnostic {
-    Diagnostic::error("self-dependency", format!("`{}` needs itself", function.name))
-        .at(param.name_span, "this parameter names its own node")
-        .at(function.name_span, format!("`{}` is defined here", function.name))
-        .hint("rename the parameter after the node or input that it takes, or rename the function")
+fn needs_itself(node: &Planned<'_>, need: &Need) -> Diagnostic {
+    Diagnostic::error("self-dependency", format!("`{}` needs itself", node.name))
+        .at(need.span, "this parameter names its own node")
+        .at(node.span, format!("`{}` is defined here", node.name))
+        .hint("name the node or input that it takes, or rename the function")
 }
 
-/// Functions that all need each other, and one loop among them.
+/// Nodes that all need each other, and one loop among them.
 struct Knot {
     members: Vec<usize>,
     /// In the direction of the data.
     path: Vec<usize>,
 }
 
-fn edges(functions: &Functions<'_>) -> Vec<(usize, usize)> {
+fn edges(nodes: &Nodes<'_>) -> Vec<(usize, usize)> {
     let mut edges = Vec::new();
-    for (to, function) in functions.values().enumerate() {
-        let from = function.params.iter().filter_map(|it| functions.get_index_of(it.name.as_str()));
+    for (to, node) in nodes.values().enumerate() {
+        let from = node.needs.iter().filter_map(|it| nodes.get_index_of(it.name.as_str()));
         edges.extend(from.filter(|from| *from != to).map(|from| (from, to)));
     }
     edges
 }
 
-fn knots(functions: &Functions<'_>) -> Vec<Knot> {
-    let topology = Topology::new(functions.len(), edges(functions));
+fn knots(nodes: &Nodes<'_>) -> Vec<Knot> {
+    let topology = Topology::new(nodes.len(), edges(nodes));
     let knots = topology.knots().into_iter();
     knots.map(|members| Knot { path: topology.loop_through(members[0], &members), members }).collect()
 }
 
-fn cycle(functions: &Functions<'_>, knot: &Knot) -> Diagnostic {
-    let names: Vec<&str> = knot.path.iter().map(|it| functions[*it].name.as_str()).collect();
+fn cycle(nodes: &Nodes<'_>, knot: &Knot) -> Diagnostic {
+    let names: Vec<&str> = knot.path.iter().map(|it| nodes[*it].name.as_str()).collect();
     let shown: Vec<String> = names.iter().chain(names.first()).map(|it| format!("`{it}`")).collect();
     let mut diagnostic = Diagnostic::error("cycle", format!("nodes need each other: {}", shown.join(" -> ")));
     for (position, index) in knot.path.iter().enumerate() {
-        let function = functions[*index];
+        let node = &nodes[*index];
         let before = names[(position + names.len() - 1) % names.len()];
-        if let Some(param) = function.params.iter().find(|it| it.name == before) {
-            diagnostic = diagnostic.at(param.name_span, format!("`{}` needs `{before}`", function.name));
+        if let Some(need) = node.needs.iter().find(|it| it.name == before) {
+            diagnostic = diagnostic.at(need.span, format!("`{}` needs `{before}`", node.name));
         }
     }
     let others: Vec<String> = knot
         .members
         .iter()
         .filter(|it| !knot.path.contains(it))
-        .map(|it| format!("`{}`", functions[*it].name))
+        .map(|it| format!("`{}`", nodes[*it].name))
         .collect();
     if !others.is_empty() {
         diagnostic = diagnostic.hint(format!("{} are caught in loops with these too", others.join(", ")));
     }
-    diagnostic.hint("rename a parameter after an input, or split a function in two")
+    diagnostic.hint("let a parameter, or a `source(..)`, name an input instead, or split a function in two")
 }
 
 /// The nodes that are sound, and the inputs that they ask for, in topological order.
-fn assemble(functions: &Functions<'_>, faulty: &BTreeSet<&str>, sources: &Sources) -> Graph {
-    let sound = without_dependents(functions, faulty);
-    // Inputs stand just before their first consumer; rank: declaration of the function, then the parameter.
+fn assemble(nodes: &Nodes<'_>, faulty: &BTreeSet<&str>, sources: &Sources) -> Graph {
+    let sound = without_dependents(nodes, faulty);
+    // Inputs stand just before their first consumer; rank: declaration of the node, then the need.
     let mut inputs: IndexMap<&str, (usize, usize)> = IndexMap::new();
-    for (position, function) in sound.iter().enumerate() {
-        for (index, param) in function.params.iter().enumerate() {
-            if !functions.contains_key(param.name.as_str()) {
-                inputs.entry(&param.name).or_insert((position, index));
+    for (position, node) in sound.iter().enumerate() {
+        for (index, need) in node.needs.iter().enumerate() {
+            if !nodes.contains_key(need.name.as_str()) {
+                inputs.entry(&need.name).or_insert((position, index));
             }
         }
     }
-    let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut numbers: HashMap<&str, usize> = HashMap::new();
     let mut rank = Vec::new();
-    for (position, function) in sound.iter().enumerate() {
-        numbers.insert(&function.name, rank.len());
+    for (position, node) in sound.iter().enumerate() {
+        numbers.insert(&node.name, rank.len());
         rank.push((position, 1, 0));
     }
     for (name, (position, index)) in &inputs {
@@ -144,20 +157,19 @@ fn assemble(functions: &Functions<'_>, faulty: &BTreeSet<&str>, sources: &Source
         rank.push((*position, 0, *index));
     }
     let mut edges = Vec::new();
-    for (to, function) in sound.iter().enumerate() {
-        edges.extend(
-            function.params.iter().filter_map(|it| numbers.get(it.name.as_str())).map(|from| (*from, to)),
-        );
+    for (to, node) in sound.iter().enumerate() {
+        edges
+            .extend(node.needs.iter().filter_map(|it| numbers.get(it.name.as_str())).map(|from| (*from, to)));
     }
     let order = Topology::new(rank.len(), edges).order(&rank);
     let lines = Lines::new(sources);
     let mut graph = Graph::default();
     for number in order {
         let node = match sound.get(number) {
-            Some(function) => transform(function, sources, &lines),
+            Some(node) => transform(node, sources, &lines),
             None => {
                 let (position, index) = inputs[number - sound.len()];
-                input(&sound[position].params[index])
+                input(&sound[position].needs[index])
             }
         };
         graph.nodes.insert(node.name.clone(), node);
@@ -165,44 +177,58 @@ fn assemble(functions: &Functions<'_>, faulty: &BTreeSet<&str>, sources: &Source
     graph
 }
 
-/// The functions that neither are faulty nor need one that is.
-fn without_dependents<'a>(functions: &Functions<'a>, faulty: &BTreeSet<&str>) -> Vec<&'a FnSpec> {
+/// The nodes that neither are faulty nor need one that is.
+fn without_dependents<'a, 'b>(nodes: &'b Nodes<'a>, faulty: &BTreeSet<&'b str>) -> Vec<&'b Planned<'a>> {
     let mut lost: BTreeSet<&str> = faulty.clone();
     loop {
         let before = lost.len();
-        for function in functions.values() {
-            if function.params.iter().any(|it| lost.contains(it.name.as_str())) {
-                lost.insert(&function.name);
+        if before > 0 {
+            for node in nodes.values() {
+                if node.needs.iter().any(|it| lost.contains(it.name.as_str())) {
+                    lost.insert(&node.name);
+                }
             }
         }
         if lost.len() == before {
             break;
         }
     }
-    functions.values().copied().filter(|it| !lost.contains(it.name.as_str())).collect()
+    nodes.values().filter(|it| !lost.contains(it.name.as_str())).collect()
 }
 
-fn transform(function: &FnSpec, sources: &Sources, lines: &Lines) -> Node {
-    let dependency = |(parameter, param): (usize, &ParamSpec)| Dependency {
-        name: param.name.clone(),
-        parameter,
-        optional: param.optional,
-        ty: param.ty.clone(),
-        span: param.name_span,
+fn transform(node: &Planned<'_>, sources: &Sources, lines: &Lines) -> Node {
+    let dependency = |need: &Need| Dependency {
+        name: need.name.clone(),
+        parameter: need.parameter,
+        place: need.place.clone(),
+        optional: need.optional,
+        default: need.default.as_ref().map(|it| it.raw.clone()),
+        default_span: need.default.as_ref().map(|it| it.span).unwrap_or_default(),
+        ty: need.ty.clone(),
+        span: need.span,
+    };
+    // A part's code is what it takes out; of what, is in the version of what it needs.
+    let fingerprint = match &node.part {
+        Some(part) => blake3::hash(format!("{part:?}").as_bytes()).to_hex().to_string(),
+        None => node.function.fingerprint.clone(),
     };
     Node {
-        name: function.name.clone(),
+        name: node.name.clone(),
         kind: NodeKind::Transform,
-        ty: held_type(&function.output).to_owned(),
-        file: sources.file(function.name_span.file).map(|it| it.path.clone()).unwrap_or_default(),
-        line: lines.line(function.name_span),
-        doc: function.doc.clone(),
-        tags: function.tags.clone(),
-        dependencies: function.params.iter().enumerate().map(dependency).collect(),
-        fingerprint: function.fingerprint.clone(),
-        function: function.path.clone(),
-        span: function.name_span,
-        type_span: function.output_span,
+        ty: node.ty.clone(),
+        file: sources.file(node.span.file).map(|it| it.path.clone()).unwrap_or_default(),
+        line: lines.line(node.span),
+        doc: node.doc.clone(),
+        tags: node.tags.clone(),
+        dependencies: node.needs.iter().map(dependency).collect(),
+        fixed: node.fixed.clone(),
+        part: node.part.clone(),
+        schema: node.schema.clone(),
+        fingerprint,
+        function: node.shim.clone(),
+        origin: node.function.path.clone(),
+        span: node.span,
+        type_span: node.function.output_span,
     }
 }
 
@@ -227,25 +253,59 @@ impl Lines {
     }
 }
 
-fn input(consumer: &ParamSpec) -> Node {
+fn input(need: &Need) -> Node {
     Node {
-        name: consumer.name.clone(),
+        name: need.name.clone(),
         kind: NodeKind::Input,
-        ty: base_type(&consumer.ty).to_owned(),
+        ty: base_type(&need.item_ty).to_owned(),
         file: String::new(),
         line: 0,
         doc: String::new(),
         tags: BTreeMap::new(),
         dependencies: Vec::new(),
+        fixed: Vec::new(),
+        part: None,
+        schema: Vec::new(),
         fingerprint: String::new(),
         function: String::new(),
-        span: consumer.name_span,
-        type_span: consumer.ty_span,
+        origin: String::new(),
+        span: need.span,
+        type_span: need.ty_span,
     }
 }
 
+/// `f64` for `&[f64]`, `Vec<f64>` and `HashMap<String, f64>`: what goes into a group, for people.
+pub(super) fn element_type(ty: &str) -> String {
+    let base = base_type(ty);
+    if let Some(inner) = base.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
+        return inner.trim().to_owned();
+    }
+    let Some(arguments) = base.split_once('<').and_then(|it| it.1.strip_suffix('>')) else {
+        return base.to_owned();
+    };
+    split_arguments(arguments).pop().unwrap_or_default()
+}
+
+/// The items of a tuple as written; nothing for another type.
+pub(super) fn tuple_items(ty: &str) -> Vec<String> {
+    let inner = ty.strip_prefix('(').and_then(|it| it.strip_suffix(')'));
+    inner.map_or_else(Vec::new, split_arguments)
+}
+
+fn split_arguments(text: &str) -> Vec<String> {
+    let mut items = Vec::new();
+    let mut rest = text;
+    while !rest.trim().is_empty() {
+        let first = first_argument(rest);
+        let start = rest.find(first).unwrap_or(0);
+        items.push(first.to_owned());
+        rest = rest[start + first.len()..].trim_start().strip_prefix(',').unwrap_or_default();
+    }
+    items
+}
+
 /// `Series` for `PolarsResult<Series>`: what the node holds, for people.
-fn held_type(output: &str) -> &str {
+pub(crate) fn held_type(output: &str) -> &str {
     let Some((head, arguments)) = output.split_once('<') else { return output };
     let name = head.rsplit("::").next().unwrap_or(head);
     if !name.ends_with("Result") || name.contains(['&', '(', ' ']) {

@@ -37,7 +37,9 @@ pub fn diff(old: &Graph, new: &Graph) -> Change {
         match old.nodes.get(name) {
             None => change.added.push(name.clone()),
             Some(before) if differs(before, node) => change.changed.push(name.clone()),
-            Some(before) if before.doc != node.doc || before.tags != node.tags => {
+            Some(before)
+                if before.doc != node.doc || before.tags != node.tags || before.schema != node.schema =>
+            {
                 change.docs_only.push(name.clone());
             }
             Some(_) => {}
@@ -48,6 +50,19 @@ pub fn diff(old: &Graph, new: &Graph) -> Change {
 }
 
 fn differs(old: &Node, new: &Node) -> bool {
-    let fed = |it: &Node| it.dependencies.iter().map(|it| (it.name.clone(), it.optional)).collect::<Vec<_>>();
-    old.kind != new.kind || old.fingerprint != new.fingerprint || old.ty != new.ty || fed(old) != fed(new)
+    let fed = |it: &Node| -> Vec<_> {
+        let one = |it: &super::Dependency| {
+            (it.name.clone(), it.parameter, it.place.clone(), it.optional, it.default.clone())
+        };
+        it.dependencies.iter().map(one).collect()
+    };
+    let fixed = |it: &Node| -> Vec<_> {
+        it.fixed.iter().map(|it| (it.parameter, it.place.clone(), it.literal.clone())).collect()
+    };
+    old.kind != new.kind
+        || old.fingerprint != new.fingerprint
+        || old.ty != new.ty
+        || old.part != new.part
+        || fed(old) != fed(new)
+        || fixed(old) != fixed(new)
 }

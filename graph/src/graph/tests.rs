@@ -18,7 +18,8 @@ fn built(texts: &[&str], allow_overrides: bool) -> (Graph, Vec<Diagnostic>, Sour
     }
     let parsed = parse(&sources, &modules);
     assert_eq!(parsed.diagnostics, []);
-    let (graph, diagnostics) = build(&parsed.files, &sources, allow_overrides);
+    let (graph, diagnostics) =
+        build(&parsed.files, &sources, &Options { allow_overrides, ..Options::default() });
     (graph, diagnostics, sources)
 }
 

@@ -5,10 +5,34 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Dependency, Graph, Node, NodeKind};
+use super::{Absent, Dependency, Graph, Node, NodeKind};
 use crate::diagnostic::{Diagnostic, sort};
 
+/// Which tags a node must have: with any of some values, or at all.
+pub type TagFilter = BTreeMap<String, Option<Vec<String>>>;
+
 impl Graph {
+    /// The nodes that have every one of the tags, in the order of the graph.
+    ///
+    /// # Errors
+    /// If a tag is to have one of no values: nothing could.
+    pub fn with_tags(&self, filter: &TagFilter) -> Result<Vec<&Node>, String> {
+        if let Some((tag, _)) = filter.iter().find(|it| it.1.as_ref().is_some_and(Vec::is_empty)) {
+            return Err(format!(
+                "the tag `{tag}` is to have one of no values; leave the list out to ask for the tag"
+            ));
+        }
+        let has = |node: &Node, (tag, wanted): (&String, &Option<Vec<String>>)| match (
+            node.tags.get(tag),
+            wanted,
+        ) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(values), Some(wanted)) => wanted.iter().any(|it| values.contains(it)),
+        };
+        Ok(self.nodes.values().filter(|node| filter.iter().all(|it| has(node, it))).collect())
+    }
+
     pub fn get(&self, name: &str) -> Option<&Node> {
         self.nodes.get(name)
     }
@@ -95,7 +119,10 @@ pub fn check_targets(
 ) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     for name in targets.iter().filter(|it| !graph.nodes.contains_key(*it) && !inputs.contains(*it)) {
-        diagnostics.push(unknown(graph, name, "there is no node"));
+        diagnostics.push(match graph.absent.get(name) {
+            Some(absent) => no_variant(absent, &[]),
+            None => unknown(graph, name, "there is no node"),
+        });
     }
     for name in overrides.iter().filter(|it| !graph.nodes.contains_key(*it)) {
         diagnostics.push(unknown(graph, name, "there is nothing to override: no node is named"));
@@ -130,6 +157,9 @@ fn missing(graph: &Graph, name: &str, needed: &BTreeSet<String>, given: &BTreeSe
         .consumers(name)
         .filter(|(node, it)| !it.optional && needed.contains(&node.name) && !given.contains(&node.name))
         .collect();
+    if let Some(absent) = graph.absent.get(name) {
+        return no_variant(absent, &consumers);
+    }
     let names: BTreeMap<&str, ()> = consumers.iter().map(|it| (it.0.name.as_str(), ())).collect();
     let names: Vec<String> = names.keys().map(|it| format!("`{it}`")).collect();
     let message = match names.is_empty() {
@@ -147,6 +177,18 @@ fn missing(graph: &Graph, name: &str, needed: &BTreeSet<String>, given: &BTreeSe
         diagnostic = diagnostic.hint(format!("did you mean `{name}` when you gave `{near}`?"));
     }
     diagnostic.hint(format!("give it a value: `%input {name}=..`"))
+}
+
+/// A node is needed, and no variant of it is there.
+fn no_variant(absent: &Absent, consumers: &[(&Node, &Dependency)]) -> Diagnostic {
+    let mut diagnostic = Diagnostic::error("no-variant", absent.message.clone());
+    for (span, wants) in &absent.variants {
+        diagnostic = diagnostic.at(*span, wants.clone());
+    }
+    for (node, dependency) in consumers.iter().take(3) {
+        diagnostic = diagnostic.at(dependency.span, format!("`{}` needs it", node.name));
+    }
+    diagnostic.hint(absent.hint.clone())
 }
 
 /// The names nearest to a misspelt one, at most three, nearest first.

@@ -4,10 +4,14 @@
 //! so the order of attributes can never matter. A name of ours that has no meaning yet is refused, and never
 //! ignored: the graph would be another one than the user asked for.
 
+mod meta;
+pub(crate) mod shape;
+
 use super::items::Item;
 use super::lex::Kind;
 use super::tokens::{Lexed, Range, plain};
 use crate::diagnostic::Diagnostic;
+use crate::source::Span;
 
 /// Names that the prelude exports as attribute macros.
 pub(crate) const OURS: [&str; 24] = [
@@ -37,6 +41,30 @@ pub(crate) const OURS: [&str; 24] = [
     "with_columns",
 ];
 
+/// Those that have a meaning.
+pub(crate) const UNDERSTOOD: [&str; 11] = [
+    "config",
+    "defaults",
+    "extract_columns",
+    "extract_fields",
+    "inject",
+    "node",
+    "parameterize",
+    "schema",
+    "tag",
+    "tag_outputs",
+    "unpack",
+];
+
+/// One of our attributes on a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Own {
+    pub name: String,
+    pub span: Span,
+    /// What stands between its brackets, if it has any.
+    pub arguments: Option<Range>,
+}
+
 /// What the attributes of one function say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Attributes {
@@ -45,6 +73,24 @@ pub(crate) struct Attributes {
     pub doc: String,
     /// Compiled only for tests: no node.
     pub test: bool,
+    /// `#[node(skip)]`: no node.
+    pub skip: bool,
+    /// Ours, for [`shape::read`].
+    pub own: Vec<Own>,
+}
+
+impl Attributes {
+    /// Of what is no node: nothing that was written for us is passed over. `skip` says no more than is so.
+    pub fn refuse_own(&self, problems: &mut Vec<Diagnostic>) {
+        for own in self.own.iter().filter(|it| !(self.skip && it.name == "node")) {
+            let message = format!("`#[{}]` stands on something that is no node", own.name);
+            problems.push(
+                Diagnostic::error("misplaced-attribute", message).at(own.span, "").hint(
+                    "nodes are the `pub fn`s at the top of a file: make it one, or remove the attribute",
+                ),
+            );
+        }
+    }
 }
 
 /// Reads the attributes of an item.
@@ -83,6 +129,14 @@ pub(crate) fn read(lexed: &Lexed<'_>, item: &Item, problems: &mut Vec<Diagnostic
                     );
                 }
             }
+            Some(word) if is_ours(lexed, name) && UNDERSTOOD.contains(&word) => {
+                let arguments = lexed.group(name + 1, b'(').map(|close| Range::new(name + 2, close));
+                attributes.skip |= word == "node"
+                    && arguments.is_some_and(|it| {
+                        meta::pieces(lexed, it).iter().any(|it| lexed.is(it.start, "skip"))
+                    });
+                attributes.own.push(Own { name: word.to_owned(), span: lexed.span(*range), arguments });
+            }
             Some(_) if is_ours(lexed, name) => {
                 let message = format!("`#[{}]` is not supported yet", lexed.text(name));
                 problems.push(
@@ -96,6 +150,15 @@ pub(crate) fn read(lexed: &Lexed<'_>, item: &Item, problems: &mut Vec<Diagnostic
     }
     attributes.doc = doc.join("\n");
     attributes
+}
+
+/// The index behind one of our attributes that begins here: what it says is in the graph, and no code.
+pub(crate) fn own_at(lexed: &Lexed<'_>, index: usize) -> Option<usize> {
+    if !lexed.is_punct(index, b'#') {
+        return None;
+    }
+    let close = lexed.group(index + 1, b'[')?;
+    is_ours(lexed, name(lexed, Range::new(index, close + 1))).then_some(close + 1)
 }
 
 /// Whether an item exists only in tests.
@@ -171,3 +234,6 @@ fn comment_lines(comment: &str) -> Vec<String> {
     }
     lines
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,8 +32,58 @@ pub struct CellScope {
 /// takes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Binding {
-    Function { path: String, arity: usize, is_async: bool },
-    Input { consumer_path: String, arity: usize, parameter: usize },
+    Function {
+        path: String,
+        arity: usize,
+        is_async: bool,
+    },
+    Input {
+        consumer_path: String,
+        arity: usize,
+        parameter: usize,
+    },
+    /// An input that is only taken as one of several.
+    Member {
+        consumer_path: String,
+        arity: usize,
+        parameter: usize,
+    },
+    /// A column of a frame.
+    Column,
+    /// A field or item of what a function returns.
+    Part {
+        path: String,
+        arity: usize,
+        is_async: bool,
+        field: String,
+    },
+}
+
+impl Binding {
+    /// The expression that gives the node's value in a cell.
+    pub fn expression(&self, crate_name: &str, name: &str) -> String {
+        match self {
+            Binding::Function { path, arity, is_async } => {
+                let bind = if *is_async { "bind_future" } else { "bind_node" };
+                let path = raw_words(path);
+                format!("brooklet::{bind}!(r{arity}, {crate_name}::{path}, {name:?})")
+            }
+            Binding::Input { consumer_path, arity, parameter } => {
+                let path = raw_words(consumer_path);
+                format!("brooklet::bind_input!(p{arity}_{parameter}, {crate_name}::{path}, {name:?})")
+            }
+            Binding::Member { consumer_path, arity, parameter } => {
+                let path = raw_words(consumer_path);
+                format!("brooklet::bind_member!(p{arity}_{parameter}, {crate_name}::{path}, {name:?})")
+            }
+            Binding::Column => format!("brooklet::bind_column!({name:?})"),
+            Binding::Part { path, arity, is_async, field } => {
+                let bind = if *is_async { "bind_future_part" } else { "bind_part" };
+                let (path, field) = (raw_words(path), raw(field));
+                format!("brooklet::{bind}!(r{arity}, {crate_name}::{path}, {field}, {name:?})")
+            }
+        }
+    }
 }
 
 /// What to do with a cell.
@@ -55,20 +105,8 @@ pub enum CellPlan {
 
 impl CellScope {
     fn bind(&self, name: &str) -> String {
-        let variable = raw(name);
-        let crate_name = &self.crate_name;
         match self.nodes.get(name) {
-            Some(Binding::Function { path, arity, is_async }) => {
-                let bind = if *is_async { "bind_future" } else { "bind_node" };
-                let path = raw_words(path);
-                format!("let {variable} = brooklet::{bind}!(r{arity}, {crate_name}::{path}, {name:?}); ")
-            }
-            Some(Binding::Input { consumer_path, arity, parameter }) => {
-                let path = raw_words(consumer_path);
-                format!(
-                    "let {variable} = brooklet::bind_input!(p{arity}_{parameter}, {crate_name}::{path}, {name:?}); "
-                )
-            }
+            Some(it) => format!("let {} = {}; ", raw(name), it.expression(&self.crate_name, name)),
             None => String::new(),
         }
     }

@@ -46,12 +46,12 @@ pub(crate) enum How {
 
 /// Whether a scope counts an item for all that stands in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Ambient<'a> {
+pub(crate) enum Ambient<W> {
     No,
     Always,
     /// A `use` of this name: if it is a trait, every method call may mean it.
     IfTrait {
-        original: &'a str,
+        original: W,
         from_std: bool,
     },
 }
@@ -65,18 +65,38 @@ pub(crate) enum Include {
     Unknown,
 }
 
+/// A word of a file, by its place: facts are kept while the text that they were read from may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Word {
+    start: u32,
+    end: u32,
+}
+
+impl Word {
+    /// The place of a word that is a piece of the text.
+    fn of(text: &str, word: &str) -> Word {
+        let start = (word.as_ptr() as usize).wrapping_sub(text.as_ptr() as usize);
+        debug_assert!(start + word.len() <= text.len());
+        Word { start: start as u32, end: (start + word.len()) as u32 }
+    }
+
+    pub fn in_text(self, text: &str) -> &str {
+        text.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
+}
+
 #[derive(Clone, Debug)]
-pub(crate) struct Fact<'a> {
-    pub names: Vec<(&'a str, Role)>,
+pub(crate) struct Fact<W> {
+    pub names: Vec<(W, Role)>,
     pub is_trait: bool,
     /// A `mod name;`.
     pub is_module: bool,
     /// Sorted, each once.
-    pub mentions: Vec<(&'a str, How)>,
+    pub mentions: Vec<(W, How)>,
     pub digest: Digest,
     /// The scope that it stands in, by index into the file's facts; a scope's own is its parent.
     pub scope: Option<usize>,
-    pub ambient: Ambient<'a>,
+    pub ambient: Ambient<W>,
     /// Counts for every node of all files: what it makes is not visible.
     pub global: bool,
     pub includes: Vec<Include>,
@@ -86,11 +106,33 @@ pub(crate) struct Fact<'a> {
     pub name_start: u32,
 }
 
-/// The facts of one file; the first one is the file's scope.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Facts<'a> {
-    pub facts: Vec<Fact<'a>>,
+impl Fact<&str> {
+    fn placed(self, text: &str) -> Fact<Word> {
+        let place = |word: &str| Word::of(text, word);
+        Fact {
+            names: self.names.into_iter().map(|it| (place(it.0), it.1)).collect(),
+            mentions: self.mentions.into_iter().map(|it| (place(it.0), it.1)).collect(),
+            ambient: match self.ambient {
+                Ambient::No => Ambient::No,
+                Ambient::Always => Ambient::Always,
+                Ambient::IfTrait { original, from_std } => {
+                    Ambient::IfTrait { original: place(original), from_std }
+                }
+            },
+            is_trait: self.is_trait,
+            is_module: self.is_module,
+            digest: self.digest,
+            scope: self.scope,
+            global: self.global,
+            includes: self.includes,
+            node: self.node,
+            name_start: self.name_start,
+        }
+    }
 }
+
+/// The facts of one file; the first one is the file's scope.
+pub(crate) type Facts = Vec<Fact<Word>>;
 
 /// Macros whose arguments are plain expressions or formats, evaluated in place. Names in the arguments of
 /// others may become anything.
@@ -216,12 +258,7 @@ fn in_use(lexed: &Lexed<'_>, index: usize) -> bool {
 }
 
 /// Gathers the facts of one file.
-pub(crate) fn gather<'a>(
-    lexed: &Lexed<'a>,
-    level: &items::Level,
-    module: &[String],
-    known: &Known,
-) -> Facts<'a> {
+pub(crate) fn gather(lexed: &Lexed<'_>, level: &items::Level, module: &[String], known: &Known) -> Facts {
     let mut gatherer = Gatherer { lexed, known, facts: Vec::new() };
     gatherer.level(&level.inner_attributes, &level.items, module, None, &[]);
     // What a file includes counts for every node of the file.
@@ -232,13 +269,13 @@ pub(crate) fn gather<'a>(
     if let Some(scope) = gatherer.facts.first_mut() {
         scope.includes = includes;
     }
-    Facts { facts: gatherer.facts }
+    gatherer.facts.into_iter().map(|it| it.placed(lexed.text)).collect()
 }
 
 struct Gatherer<'a, 'b> {
     lexed: &'b Lexed<'a>,
     known: &'b Known,
-    facts: Vec<Fact<'a>>,
+    facts: Vec<Fact<&'a str>>,
 }
 
 impl<'a> Gatherer<'a, '_> {

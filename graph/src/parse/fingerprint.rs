@@ -10,8 +10,9 @@
 //! with state) is listed in the limits.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
-use super::facts::{Ambient, Digest, Facts, How, Include, Role};
+use super::facts::{Ambient, Digest, Facts, How, Include, Role, Word};
 use super::lex::lex;
 use super::tokens::{Lexed, is_keyword, plain};
 use super::{Included, lex::Kind};
@@ -20,20 +21,24 @@ use super::{Included, lex::Kind};
 const DOMAIN: &[u8] = b"brooklet code fingerprint 1";
 
 /// One file's part in the fingerprints.
-pub(crate) struct FileFacts<'a> {
-    pub facts: Facts<'a>,
+pub(crate) struct FileFacts {
+    /// The text that the facts' words are places in.
+    pub text: Arc<str>,
+    pub facts: Arc<Facts>,
     /// The directory that included paths are relative to.
     pub directory: String,
+    /// By fact: `mod name;` of a file that is among the sources, whose contents need no guess.
+    pub known_modules: BTreeSet<usize>,
 }
 
 /// The fingerprints of each file's nodes, by the place of the function's name.
-pub(crate) fn fingerprints(files: &[FileFacts<'_>], included: &Included) -> Vec<BTreeMap<u32, String>> {
+pub(crate) fn fingerprints(files: &[FileFacts], included: &Included) -> Vec<BTreeMap<u32, String>> {
     let linked = Linked::new(files, included);
     let mut answer: Vec<BTreeMap<u32, String>> = files.iter().map(|_| BTreeMap::new()).collect();
     let mut seen = vec![u32::MAX; linked.digests.len()];
     for (round, (file, fact)) in linked.nodes.iter().enumerate() {
         let index = linked.offsets[*file] + fact;
-        let it = &files[*file].facts.facts[*fact];
+        let it = &files[*file].facts[*fact];
         let Some(own) = it.node else { continue };
         let fingerprint = linked.fingerprint(index, &own, &mut seen, round as u32);
         answer[*file].insert(it.name_start, fingerprint);
@@ -81,23 +86,19 @@ struct Named {
 type Names<'a> = HashMap<&'a str, Named>;
 
 impl Linked {
-    fn new(files: &[FileFacts<'_>], included: &Included) -> Linked {
+    fn new(files: &[FileFacts], included: &Included) -> Linked {
         let mut offsets = Vec::new();
         let mut total = 0;
         for file in files {
             offsets.push(total);
-            total += file.facts.facts.len();
+            total += file.facts.len();
         }
         let mut names = Names::new();
-        let all = || {
-            files
-                .iter()
-                .enumerate()
-                .flat_map(|(file, it)| it.facts.facts.iter().map(move |fact| (file, fact)))
-        };
-        for (index, (_, fact)) in all().enumerate() {
+        let all =
+            || files.iter().enumerate().flat_map(|(file, it)| it.facts.iter().map(move |fact| (file, fact)));
+        for (index, (file, fact)) in all().enumerate() {
             for (name, role) in &fact.names {
-                let named = names.entry(name).or_default();
+                let named = names.entry(name.in_text(&files[file].text)).or_default();
                 named.entries.push((index as u32, *role));
                 named.has_function |= *role == Role::Function;
                 named.has_item |= *role == Role::Item;
@@ -119,18 +120,20 @@ impl Linked {
                 (current, file_start) = (file, index);
             }
             position = if index == file_start { 0 } else { position + 1 };
+            let text = &*files[file].text;
+            let is_known_module = files[file].known_modules.contains(&position);
             let mut targets: Vec<u32> = Vec::new();
             for (name, how) in &fact.mentions {
-                reach(&names, name, *how, &mut targets);
+                reach(&names, name.in_text(text), *how, &mut targets);
             }
-            let (digest, words) =
-                with_includes(fact.digest, &fact.includes, &files[file].directory, included);
+            let includes = if is_known_module { &[][..] } else { &fact.includes };
+            let (digest, words) = with_includes(fact.digest, includes, &files[file].directory, included);
             for word in &words {
                 reach(&names, word, How::Any, &mut targets);
             }
             if let Some(scope) = fact.scope {
                 targets.push((file_start + scope) as u32);
-                if counts_for_scope(&names, &fact.ambient) {
+                if counts_for_scope(&names, &fact.ambient, text) {
                     linked.edges[file_start + scope].push(index as u32);
                 }
             }
@@ -139,7 +142,7 @@ impl Linked {
             targets.dedup();
             linked.edges[index].extend(targets);
             linked.digests.push(digest);
-            if fact.global {
+            if fact.global && !is_known_module {
                 linked.globals.push(index as u32);
             }
             if fact.node.is_some() {
@@ -229,16 +232,17 @@ const STD_TYPES: [&str; 26] = [
 
 /// Whether an import changes the meaning of code that does not name it: a glob, or a trait, which any method
 /// call may mean.
-fn counts_for_scope(names: &Names<'_>, ambient: &Ambient) -> bool {
+fn counts_for_scope(names: &Names<'_>, ambient: &Ambient<Word>, text: &str) -> bool {
     match ambient {
         Ambient::No => false,
         Ambient::Always => true,
-        Ambient::IfTrait { original, from_std } => match names.get(original) {
+        Ambient::IfTrait { original, from_std } => match names.get(original.in_text(text)) {
             Some(named) if named.has_trait => true,
             Some(named) if named.has_item || named.has_function => false,
             _ => {
+                let original = original.in_text(text);
                 let upper = original.starts_with(char::is_uppercase);
-                upper && !(*from_std && STD_TYPES.contains(original))
+                upper && !(*from_std && STD_TYPES.contains(&original))
             }
         },
     }

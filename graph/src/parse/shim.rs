@@ -9,11 +9,11 @@
 //! type that it is about.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
+use crate::graph::{Graph, Place};
 use crate::parse::Parsed;
-use crate::source::{Sources, Span};
-use crate::spec::FnSpec;
+use crate::source::{FileId, ModuleDeclaration, PackageRoot, Sources, Span};
+use crate::spec::{FnSpec, Part, Parts};
 
 /// The generated crate root and where its lines come from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,11 +58,17 @@ pub fn generate(parsed: &Parsed, sources: &Sources, modules: &[Vec<String>], gen
     writer.plain("#![allow(warnings)]");
     writer.plain("extern crate brooklet_image as _;");
     writer.plain("");
+    if let Some(package) = &sources.package {
+        package_modules(&mut writer, package);
+    }
     modules_of(sources, modules).write(&mut writer, 0);
     writer.plain("");
     writer.plain("pub mod everything {");
-    for module in modules {
-        writer.plain(&format!("    pub use super::{}::*;", raw_path(module)));
+    for (file, module) in modules.iter().enumerate() {
+        // A helper module may be private to the package; a file with nodes is not.
+        if !sources.helpers.contains(&(file as FileId)) || module.len() == 1 {
+            writer.plain(&format!("    pub use super::{}::*;", raw_path(module)));
+        }
     }
     writer.plain("}");
     writer.plain("");
@@ -71,7 +77,7 @@ pub fn generate(parsed: &Parsed, sources: &Sources, modules: &[Vec<String>], gen
     let functions: Vec<&FnSpec> = parsed.files.iter().flat_map(|it| &it.functions).collect();
     for (number, function) in functions.iter().enumerate() {
         writer.plain("");
-        shim(&mut writer, number, function);
+        shims(&mut writer, number, function);
     }
     writer.plain("");
     table(&mut writer, &functions);
@@ -79,6 +85,51 @@ pub fn generate(parsed: &Parsed, sources: &Sources, modules: &[Vec<String>], gen
     writer.plain("");
     writer.plain("brooklet::generation!(shims::functions);");
     Shims { text: writer.text, lines: writer.lines }
+}
+
+/// Writes the shims of a program: a module `shims` for the block that `flow!` becomes. Edges that no
+/// configuration can alter are asserted, so that a program whose edges do not fit does not compile.
+pub fn generate_for_program(parsed: &Parsed, graph: &Graph) -> String {
+    let mut writer = Writer::default();
+    let functions: Vec<&FnSpec> = parsed.files.iter().flat_map(|it| &it.functions).collect();
+    writer.plain("mod shims {");
+    writer.plain("    use ::brooklet::glue::*;");
+    writer.plain("    use ::brooklet::{probe_input, probe_output};");
+    for (number, function) in functions.iter().enumerate() {
+        shims(&mut writer, number, function);
+    }
+    table(&mut writer, &functions);
+    assertions(&mut writer, graph, &functions);
+    writer.plain("}");
+    writer.text
+}
+
+/// One assertion for each edge between two functions that are always there, as they are.
+fn assertions(writer: &mut Writer, graph: &Graph, functions: &[&FnSpec]) {
+    let find = |path: &str| functions.iter().find(|it| it.path == path && it.shape.conditions.is_empty());
+    // A name that some function makes only under a condition may mean another node then.
+    let varies = |name: &str| functions.iter().any(|it| it.name == name && !it.shape.conditions.is_empty());
+    for node in graph.nodes.values().filter(|it| it.part.is_none()) {
+        let Some(to) = find(&node.origin) else { continue };
+        for edge in node.dependencies.iter().filter(|it| it.place == Place::Whole && !varies(&it.name)) {
+            let producer = graph.nodes.get(&edge.name).filter(|it| it.part.is_none());
+            let Some(from) = producer.and_then(|it| find(&it.origin)) else { continue };
+            let (name, arity) = (format!("{}_to_{}", edge.name, node.name), to.params.len());
+            writer.plain("    const _: () = {");
+            writer.plain(&format!("        struct {};", raw(&name)));
+            writer.plain("        fn edge() {");
+            writer.plain(&format!("            let f = crate::{};", raw_words(&from.path)));
+            writer.plain(&format!("            let r = (&&&&&{}).ret(&Slots::new(&[]));", witness(from)));
+            writer.plain(&format!("            let t = crate::{};", raw_words(&to.path)));
+            writer.plain(&format!(
+                "            fits::<{}, _, _>(r.ty(), p{arity}_{}(t));",
+                raw(&name),
+                edge.parameter
+            ));
+            writer.plain("        }");
+            writer.plain("    };");
+        }
+    }
 }
 
 #[derive(Default)]
@@ -107,9 +158,42 @@ struct Modules {
     children: BTreeMap<String, Modules>,
 }
 
+/// The package's own modules. rustc finds the files below them as it does in the package itself, because an
+/// inline module with a `#[path]` counts as that directory; and `crate::name` is what it is in the package.
+fn package_modules(writer: &mut Writer, package: &PackageRoot) {
+    writer.plain(&format!("#[path = {:?}]", package.directory));
+    writer.plain("pub mod package {");
+    declarations(writer, &package.declarations, 1);
+    writer.plain("}");
+    writer.plain("pub use package::*;");
+    writer.plain("");
+}
+
+fn declarations(writer: &mut Writer, modules: &[ModuleDeclaration], depth: usize) {
+    let indent = "    ".repeat(depth);
+    for module in modules {
+        for attribute in &module.attributes {
+            writer.plain(&format!("{indent}{attribute}"));
+        }
+        // All `pub`: a shim must reach the functions, and what the root keeps to itself is not in it.
+        let name = raw(&module.name);
+        match &module.inner {
+            None => writer.plain(&format!("{indent}pub mod {name};")),
+            Some(inner) => {
+                writer.plain(&format!("{indent}pub mod {name} {{"));
+                declarations(writer, inner, depth + 1);
+                writer.plain(&format!("{indent}}}"));
+            }
+        }
+    }
+}
+
 fn modules_of(sources: &Sources, modules: &[Vec<String>]) -> Modules {
     let mut root = Modules::default();
-    for (path, file) in modules.iter().zip(&sources.files) {
+    let in_package =
+        |file: usize| sources.package.as_ref().is_some_and(|it| it.files.contains(&(file as FileId)));
+    let files = modules.iter().zip(&sources.files).enumerate();
+    for (_, (path, file)) in files.filter(|it| !in_package(it.0)) {
         let mut at = &mut root;
         for segment in path {
             at = at.children.entry(segment.clone()).or_default();
@@ -140,7 +224,34 @@ impl Modules {
     }
 }
 
-fn shim(writer: &mut Writer, number: usize, function: &FnSpec) {
+/// All shims of one function: one for each set of parameters that take groups, and one for each part.
+fn shims(writer: &mut Writer, number: usize, function: &FnSpec) {
+    for (set, groups) in function.group_sets().iter().enumerate() {
+        if set > 0 {
+            writer.plain("");
+        }
+        let name = shim_name(number, set);
+        shim(writer, &name, function, groups);
+    }
+    for part in projected(function) {
+        writer.plain("");
+        part_shim(writer, number, function, part);
+    }
+}
+
+fn shim_name(number: usize, set: usize) -> String {
+    if set == 0 { format!("n{number}") } else { format!("n{number}_{set}") }
+}
+
+/// The parts that only the user's types know how to take out; columns are the driver's.
+fn projected(function: &FnSpec) -> &[Part] {
+    match &function.shape.parts {
+        Some(Parts::Fields { parts, .. } | Parts::Items { parts }) => parts,
+        _ => &[],
+    }
+}
+
+fn shim(writer: &mut Writer, name: &str, function: &FnSpec, groups: &[usize]) {
     let about = |subject, span| Some(Provenance { function: function.path.clone(), subject, span });
     let whole = || about(Subject::Function, function.name_span);
     let output = || about(Subject::Output, function.output_span);
@@ -148,29 +259,65 @@ fn shim(writer: &mut Writer, number: usize, function: &FnSpec) {
     for cfg in &function.cfg {
         writer.line(&format!("    {cfg}"), whole());
     }
-    writer.line(&format!("    pub fn n{number}(s: &Slots<'_>) -> Outcome {{"), whole());
+    writer.line(&format!("    pub fn {name}(s: &Slots<'_>) -> Outcome {{"), whole());
     writer.line(&format!("        let f = crate::{};", raw_words(&function.path)), whole());
     for (index, param) in function.params.iter().enumerate() {
         let place = || about(Subject::Parameter(index), param.ty_span);
-        writer.line(&format!("        let a{index} = (&&&&p{arity}_{index}(f)).arg(s, {index});"), place());
+        let take = if groups.contains(&index) { "group" } else { "arg" };
+        writer
+            .line(&format!("        let a{index} = (&&&&p{arity}_{index}(f)).{take}(s, {index});"), place());
         if !is_well_known(&param.ty) && !param.ty.contains('\'') {
             writer.line(&format!("        probe_input!(s, {index}, a{index});"), place());
         }
     }
-    let witness = match function.is_async {
-        true => format!("future(r{arity}(f))"),
-        false => format!("r{arity}(f)"),
-    };
-    writer.line(&format!("        let r = (&&&&&{witness}).ret(s);"), output());
+    writer.line(&format!("        let r = (&&&&&{}).ret(s);", witness(function)), output());
     if !is_well_known(&function.output) {
         writer.line("        probe_output!(s, r);", output());
     }
     writer.line("        s.ready()?;", whole());
-    let arguments: Vec<String> = (0..arity).map(|it| format!("a{it}.take()?")).collect();
+    for index in groups {
+        let place = about(Subject::Parameter(*index), function.params[*index].ty_span);
+        writer.line(&format!("        let g{index} = a{index}.gather()?;"), place);
+    }
+    let argument = |it: usize| match groups.contains(&it) {
+        true => format!("a{it}.pass(&g{it})"),
+        false => format!("a{it}.take()?"),
+    };
+    let arguments: Vec<String> = (0..arity).map(argument).collect();
     let call = format!("f({})", arguments.join(", "));
     let call = if function.is_async { format!("block_on({call})") } else { call };
     writer.line(&format!("        r.finish({call})"), output());
     writer.line("    }", whole());
+}
+
+fn witness(function: &FnSpec) -> String {
+    let arity = function.params.len();
+    if function.is_async { format!("future(r{arity}(f))") } else { format!("r{arity}(f)") }
+}
+
+/// Takes one part out of what the function's node holds. The closure's types are those of the function.
+fn part_shim(writer: &mut Writer, number: usize, function: &FnSpec, part: &Part) {
+    let place = || {
+        let function = function.path.clone();
+        Some(Provenance { function, subject: Subject::Output, span: part.span })
+    };
+    for cfg in &function.cfg {
+        writer.line(&format!("    {cfg}"), place());
+    }
+    writer.line(&format!("    pub fn {}(s: &Slots<'_>) -> Outcome {{", part_name(number, part)), place());
+    writer.line(&format!("        let f = crate::{};", raw_words(&function.path)), place());
+    writer.line(&format!("        let r = (&&&&&{}).ret(&Slots::new(&[]));", witness(function)), place());
+    writer.line(&format!("        let p = project(s, r.ty(), |it| &it.{});", raw(&part.of)), place());
+    if !part.ty.as_deref().is_some_and(is_well_known) {
+        writer.line("        probe_output!(s, p);", place());
+    }
+    writer.line("        s.ready()?;", place());
+    writer.line("        p.take(s)", place());
+    writer.line("    }", place());
+}
+
+fn part_name(number: usize, part: &Part) -> String {
+    format!("n{number}_p_{}", part.of)
 }
 
 /// The table by which the worker finds each shim.
@@ -182,13 +329,18 @@ fn table(writer: &mut Writer, functions: &[&FnSpec]) {
             let function_path = function.path.clone();
             Some(Provenance { function: function_path, subject: Subject::Function, span: function.name_span })
         };
-        for cfg in &function.cfg {
-            writer.line(&format!("        {cfg}"), place());
+        let mut add = |path: &str, arity: usize, name: &str| {
+            for cfg in &function.cfg {
+                writer.line(&format!("        {cfg}"), place());
+            }
+            writer.line(&format!("        t.add({path:?}, {arity}, {name});"), place());
+        };
+        for (set, groups) in function.group_sets().iter().enumerate() {
+            add(&function.shim_path(groups), function.params.len(), &shim_name(number, set));
         }
-        let mut line = String::new();
-        // Writing into a String cannot fail.
-        let _ = write!(line, "        t.add({:?}, {}, n{number});", function.path, function.params.len());
-        writer.line(&line, place());
+        for part in projected(function) {
+            add(&function.part_path(&part.of), 1, &part_name(number, part));
+        }
     }
     writer.plain("        t");
     writer.plain("    }");
@@ -197,11 +349,11 @@ fn table(writer: &mut Writer, functions: &[&FnSpec]) {
 /// A module's name as Rust wants it: file names may be keywords.
 pub(crate) fn raw(name: &str) -> String {
     let free = syn::parse_str::<syn::Ident>(name).is_ok();
-    let never_raw = matches!(name, "crate" | "self" | "super" | "Self" | "_");
+    let never_raw = matches!(name, "crate" | "self" | "super" | "Self" | "_") || name.parse::<u32>().is_ok();
     if free || never_raw || name.starts_with("r#") { name.to_owned() } else { format!("r#{name}") }
 }
 
-fn raw_path(path: &[String]) -> String {
+pub(crate) fn raw_path(path: &[String]) -> String {
     path.iter().map(|it| raw(it)).collect::<Vec<_>>().join("::")
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 
-use super::attributes::Attributes;
+use super::attributes::{Attributes, shape};
 use super::items::{Item, ItemKind, Visibility};
 use super::tokens::{Lexed, Range, plain};
 use crate::diagnostic::Diagnostic;
@@ -77,27 +77,30 @@ pub(crate) fn read(
     }
     reader.refuse_output(&signature, problems);
     reader.refuse_private(&signature, around, problems);
+    let output = match &signature.output {
+        syn::ReturnType::Type(_, ty) => reader.text_of(ty.span()),
+        syn::ReturnType::Default => "()".to_owned(),
+    };
+    let read = shape::read(lexed, plain(name), &attributes.own, &params, &output, problems);
     if problems.len() > before {
         return None;
     }
-    let (output, output_span) = match &signature.output {
-        syn::ReturnType::Type(_, ty) => (reader.text_of(ty.span()), reader.place(ty.span())),
-        syn::ReturnType::Default => {
-            let end = lexed.span(Range::new(open, open));
-            ("()".to_owned(), end)
-        }
+    let output_span = match &signature.output {
+        syn::ReturnType::Type(_, ty) => reader.place(ty.span()),
+        syn::ReturnType::Default => lexed.span(Range::new(open, open)),
     };
     let mut path = around.module.clone();
     path.push(name.to_owned());
     Some(FnSpec {
-        name: plain(name).to_owned(),
+        name: read.name.unwrap_or_else(|| shape::base_name(plain(name))),
         path: path.join("::"),
         params,
         output,
         is_async: signature.asyncness.is_some(),
         cfg: attributes.cfg,
         doc: attributes.doc,
-        tags: Default::default(),
+        tags: read.tags,
+        shape: read.shape,
         fingerprint: String::new(),
         name_span: lexed.span(Range::new(name_token, name_token + 1)),
         output_span,

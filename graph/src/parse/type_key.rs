@@ -47,18 +47,18 @@ pub(crate) fn part(lexed: &Lexed<'_>, level: &Level, module: &[String], known: &
 }
 
 /// The key of all files together.
-pub(crate) fn key(parts: &[Part], included: &Included) -> String {
+pub(crate) fn key<'a>(parts: impl Iterator<Item = &'a Part> + Clone, included: &Included) -> String {
     let mut hasher = Hasher::new();
     hasher.update(b"brooklet type key 1");
     // The type of an `impl Trait` may hold the future of any async function, whose layout is its body's.
-    let futures = parts.iter().any(|it| it.has_impl_trait);
-    for part in parts {
+    let futures = parts.clone().any(|it| it.has_impl_trait);
+    for part in parts.clone() {
         hasher.update(part.digest.as_bytes());
         if futures {
             hasher.update(part.futures.as_bytes());
         }
     }
-    if parts.iter().any(|it| it.has_includes) {
+    if parts.clone().any(|it| it.has_includes) {
         for (path, contents) in included.iter().filter(|it| it.0.ends_with(".rs")) {
             hasher.update(&(path.len() as u64).to_le_bytes()).update(path.as_bytes());
             hasher.update(blake3::hash(contents).as_bytes());
@@ -95,7 +95,7 @@ impl Typed<'_> {
                 }
                 _ => None,
             };
-            match doc.filter(|_| !keep_docs) {
+            match doc.filter(|_| !keep_docs).or_else(|| attributes::own_at(self.lexed, index)) {
                 Some(end) => index = end,
                 None => {
                     let text = self.lexed.text(index).to_owned();

@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::graph::{Graph, NodeKind};
+use crate::graph::{Graph, NodeKind, SchemaColumn};
 
-use super::view::{Kind, Member, Selection, View, ViewEdge, ViewNode};
+use super::view::{Column, Kind, Member, Selection, View, ViewEdge, ViewNode};
 
 /// Builds the view: picks the nodes, hides inputs, collapses files.
 pub(super) fn view(graph: &Graph, selection: &Selection) -> View {
@@ -49,7 +49,8 @@ pub(super) fn view(graph: &Graph, selection: &Selection) -> View {
                 kind: node.kind.into(),
                 file: node.file.clone(),
                 line: node.line,
-                doc: node.doc.clone(),
+                doc: graph.absent.get(&node.name).map_or_else(|| node.doc.clone(), |it| it.message.clone()),
+                columns: node.schema.iter().map(column).collect(),
                 is_target,
                 ..ViewNode::default()
             });
@@ -60,6 +61,10 @@ pub(super) fn view(graph: &Graph, selection: &Selection) -> View {
         sort(&mut view);
     }
     view
+}
+
+fn column(declared: &SchemaColumn) -> Column {
+    Column { name: declared.name.clone(), ty: declared.ty.clone() }
 }
 
 /// Makes the order topological again after files became boxes. Two files that need each other cannot be in

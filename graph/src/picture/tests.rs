@@ -28,7 +28,7 @@ pub(super) fn graph(text: &str) -> Graph {
                 parameter,
                 optional: need.ends_with('?'),
                 ty: "&Series".to_owned(),
-                span: Default::default(),
+                ..Dependency::default()
             });
         }
         let mut new = node(name, ty.trim(), file, line_number, NodeKind::Transform);
@@ -50,8 +50,7 @@ fn node(name: &str, ty: &str, file: &str, line: u32, kind: NodeKind) -> Node {
         dependencies: Vec::new(),
         fingerprint: String::new(),
         function: String::new(),
-        span: Default::default(),
-        type_span: Default::default(),
+        ..Node::default()
     }
 }
 
@@ -201,6 +200,7 @@ fn events_bring_states_and_a_collapsed_file_shows_the_worst() {
         message: "boom".to_owned(),
         chain: Vec::new(),
         hint: None,
+        place: None,
     };
     view.apply(&Event::DidFail { node: "spend_zero_mean".to_owned(), failure });
     assert_eq!(file(&view), State::Failed { message: "boom".to_owned() });

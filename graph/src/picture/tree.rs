@@ -110,7 +110,13 @@ impl Tree<'_> {
                 () => "",
             };
             let optional = if branch.is_optional { "?" } else { "" };
-            let label = label(&self.view.nodes[branch.node], optional, mark);
+            let mut label = label(&self.view.nodes[branch.node], optional, mark);
+            let columns = &self.view.nodes[branch.node].columns;
+            if self.view.schema && !columns.is_empty() {
+                let columns: Vec<String> =
+                    columns.iter().map(|it| format!("{}: {}", it.name, it.ty)).collect();
+                label = format!("{label}  [{}]", columns.join(", "));
+            }
             self.lines.push(format!("{}{joint}{label}", branch.indent));
             if self.is_open[branch.node] {
                 continue;

@@ -240,6 +240,7 @@ impl View {
                 self.set(node, State::Failed { message: failure.message.clone() }, None);
             }
             Event::DidSkip { node, .. } => self.set(node, State::Skipped, None),
+            Event::DidWarn { .. } => {}
         }
     }
 

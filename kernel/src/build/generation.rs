@@ -36,6 +36,10 @@ pub struct Request {
     pub incremental_directory: PathBuf,
     /// Prefix that is cut off paths in messages and panics.
     pub base: PathBuf,
+    /// The edition of the user's package.
+    pub edition: String,
+    /// The features of the user's package that are on.
+    pub features: Vec<String>,
 }
 
 /// One message of the compiler.
@@ -129,7 +133,7 @@ impl Compiler {
 fn command(image: &Image, request: &Request, name: &str) -> Command {
     let mut rustc = Command::new(&image.rustc);
     rustc
-        .args(["--crate-name", request.crate_name, "--edition", "2024", "--crate-type", "dylib"])
+        .args(["--crate-name", request.crate_name, "--edition", &request.edition, "--crate-type", "dylib"])
         .args(["--error-format=json", "--json=diagnostic-rendered-ansi", "--emit=link"])
         .args(["-C", "prefer-dynamic", "-C", "opt-level=0", "-C", "debuginfo=0", "-C", "codegen-units=16"])
         .arg("-C")
@@ -149,6 +153,9 @@ fn command(image: &Image, request: &Request, name: &str) -> Command {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+    for feature in &request.features {
+        rustc.arg("--cfg").arg(format!("feature={feature:?}"));
+    }
     for (name, path) in &image.externs {
         rustc.arg("--extern").arg(format!("{name}={}", path.display()));
     }

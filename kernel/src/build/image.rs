@@ -6,7 +6,7 @@
 //! library and the metadata of all its dependencies are copied into a directory named by a key of all that
 //! went into it. A directory that holds `image.json` is complete; it is written last, by a rename.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -17,6 +17,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use super::package::{self, PackageSpec};
 use super::{BuildError, Progress, cargo_progress};
 use crate::{guard, os};
 
@@ -46,6 +47,9 @@ pub struct Image {
     /// The workspace that the image was built from.
     pub source: PathBuf,
     pub lockfile: PathBuf,
+    /// The crates of a user's package as cargo dependencies, name and TOML value.
+    #[serde(default)]
+    pub package_sources: Vec<(String, String)>,
 }
 
 /// The toolchain, asked once a process.
@@ -158,24 +162,28 @@ pub fn target_directory() -> PathBuf {
 }
 
 impl Image {
-    /// The image of this source tree and toolchain, if it is built.
+    /// The image of this source tree and toolchain, if it is built; with a package's dependencies, if one is given.
     ///
     /// # Errors
     /// If the toolchain or the source tree is missing.
-    pub fn find() -> Result<Option<Image>, BuildError> {
-        let key = key()?;
+    pub fn find(package: Option<&PackageSpec>) -> Result<Option<Image>, BuildError> {
+        let key = key(package)?;
         let found = read_manifest(&directory_of(&key))
             .filter(|image| image.key == key && image.library.exists() && image.rustc.exists());
         // The same sources in another checkout have the same image; that checkout may be gone by now.
         Ok(found.map(|image| Image { source: source_directory(), ..image }))
     }
 
-    /// Builds the image unless it is built.
+    /// Builds the image unless it is built. `note` is told what a build costs before it starts.
     ///
     /// # Errors
     /// As cargo fails; its output is in the error.
-    pub fn ensure(report: &dyn Fn(&Progress)) -> Result<Image, BuildError> {
-        if let Some(image) = Image::find()? {
+    pub fn ensure(
+        package: Option<&PackageSpec>,
+        note: &dyn Fn(&str),
+        report: &dyn Fn(&Progress),
+    ) -> Result<Image, BuildError> {
+        if let Some(image) = Image::find(package)? {
             return Ok(image);
         }
         // Two kernels that start together build once: the second waits here and then finds it.
@@ -185,10 +193,16 @@ impl Image {
         fs::create_dir_all(cache_directory().join("images")).map_err(failed)?;
         let lock_file = fs::File::create(&lock).map_err(failed)?;
         lock_file.lock().map_err(failed)?;
-        if let Some(image) = Image::find()? {
+        if let Some(image) = Image::find(package)? {
             return Ok(image);
         }
-        build(report)
+        match package {
+            Some(package) => {
+                note(&package.cost(&our_manifest()?));
+                Crate::of_package(package)?.build(Some(package), report)
+            }
+            None => Crate::plain()?.build(None, report),
+        }
     }
 
     /// RUSTFLAGS by which evcxr's cells link against the image and find the current generation.
@@ -215,9 +229,10 @@ fn read_manifest(directory: &Path) -> Option<Image> {
 }
 
 /// Hash of all that goes into the image.
-fn key() -> Result<String, BuildError> {
+fn key(package: Option<&PackageSpec>) -> Result<String, BuildError> {
     let source = source_directory();
     let mut hasher = blake3::Hasher::new();
+    hasher.update(package.map_or("", |it| it.key.as_str()).as_bytes());
     hasher.update(Toolchain::find()?.version.as_bytes());
     let mut files = vec![source.join("Cargo.toml"), source.join("Cargo.lock")];
     for member in [".", "graph", "macros", "kernel/image"] {
@@ -239,7 +254,7 @@ fn key() -> Result<String, BuildError> {
     Ok(hasher.finalize().to_hex().to_string())
 }
 
-fn collect_sources(directory: &Path, into: &mut Vec<PathBuf>) {
+pub(super) fn collect_sources(directory: &Path, into: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort();
@@ -252,120 +267,213 @@ fn collect_sources(directory: &Path, into: &mut Vec<PathBuf>) {
     }
 }
 
-fn build(report: &dyn Fn(&Progress)) -> Result<Image, BuildError> {
-    let started = Instant::now();
-    let key = key()?;
-    let toolchain = Toolchain::find()?;
-    let source = source_directory();
-    let no_cargo = |error: std::io::Error| BuildError {
-        message: format!("cargo cannot be started: {error}"),
-        output: String::new(),
-        hint: Some("see that `cargo` is on the PATH".to_owned()),
-    };
-    let mut cargo =
-        guard::command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())).map_err(no_cargo)?;
-    cargo
-        .current_dir(&source)
-        .args(["rustc", "--release", "--lib", "-p", "brooklet-image"])
-        .args(["--message-format=json-render-diagnostics", "--", "-C", "prefer-dynamic"])
-        .env("CARGO_TARGET_DIR", target_directory())
-        .envs(cargo_progress::ENVIRONMENT)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    // What `cargo run` and `cargo test` set for their programs must not reach build scripts, or they run again.
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        let foreign = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
-        if foreign.iter().any(|it| text.starts_with(it)) || text == "LD_LIBRARY_PATH" || text == "RUSTFLAGS" {
-            cargo.env_remove(name);
-        }
-    }
-    let mut child = cargo.spawn().map_err(no_cargo)?;
-    // While this end of the pipe is open, the guard lets cargo run; `wait` would close it too early.
-    let _alive = child.stdin.take();
-    let stdout = child.stdout.take().expect("stdout is piped");
-    let stderr = child.stderr.take().expect("stderr is piped");
-    let messages = thread::spawn(move || {
-        BufReader::new(stdout)
-            .lines()
-            .map_while(Result::ok)
-            .filter_map(|line| serde_json::from_str::<Json>(&line).ok())
-            .collect::<Vec<Json>>()
-    });
-    let log = cargo_progress::read(stderr, started, report);
-    let messages = messages.join().unwrap_or_default();
-    let status = child.wait().map_err(|error| BuildError::new(error.to_string()))?;
-    if !status.success() {
-        let tail: Vec<&str> = log.lines().filter(|line| !line.starts_with("Compiling ")).collect();
-        return Err(BuildError {
-            message: format!("the image does not build ({status})"),
-            output: tail[tail.len().saturating_sub(60)..].join("\n"),
-            hint: Some("`brooklet doctor` checks what a build needs".to_owned()),
-        });
-    }
-    report(&Progress { what: "copying the image".to_owned(), done: 0, total: 0, elapsed: started.elapsed() });
-    install(key, &toolchain, source, &messages)
+fn our_manifest() -> Result<toml::Table, BuildError> {
+    let manifest = source_directory().join("Cargo.toml");
+    let text = fs::read_to_string(&manifest)
+        .map_err(|error| BuildError::new(format!("cannot read {}: {error}", manifest.display())))?;
+    toml::from_str(&text).map_err(|error| BuildError::new(format!("{}: {error}", manifest.display())))
 }
 
-/// Copies what cargo reported into the image's own directory and writes the manifest last.
-fn install(
+/// The crate that is built as an image.
+struct Crate {
     key: String,
-    toolchain: &Toolchain,
-    source: PathBuf,
-    messages: &[Json],
-) -> Result<Image, BuildError> {
-    let directory = directory_of(&key);
-    let dependencies = directory.join("dependencies");
-    let failed = |what: &Path, error: std::io::Error| {
-        BuildError::new(format!("cannot write {}: {error}", what.display()))
-    };
-    fs::create_dir_all(&dependencies).map_err(|error| failed(&dependencies, error))?;
-    let artifacts = artifacts(messages);
-    let mut copied = BTreeMap::new();
-    for file in artifacts.values().flatten() {
-        let target = if file.file_name().is_some_and(|it| it == format!("lib{CRATE}.so").as_str()) {
-            directory.join(file.file_name().unwrap_or_default())
-        } else {
-            dependencies.join(file.file_name().unwrap_or_default())
+    /// As rustc knows it. Images of different packages have different names, since cargo keeps a dylib under
+    /// its name alone and would take one for another.
+    name: String,
+    directory: PathBuf,
+}
+
+impl Crate {
+    fn plain() -> Result<Crate, BuildError> {
+        let directory = source_directory().join("kernel").join("image");
+        Ok(Crate { key: key(None)?, name: CRATE.to_owned(), directory })
+    }
+
+    /// Writes the image crate of a package.
+    fn of_package(package: &PackageSpec) -> Result<Crate, BuildError> {
+        let source = source_directory();
+        let key = key(Some(package))?;
+        let short: String = key.chars().take(8).collect();
+        let name = format!("{CRATE}_{}_{short}", package.name.replace('-', "_"));
+        let directory = cache_directory().join("packages").join(format!("{}-{short}", package.name));
+        let failed =
+            |error: std::io::Error| BuildError::new(format!("cannot write {}: {error}", directory.display()));
+        fs::create_dir_all(directory.join("src")).map_err(failed)?;
+        let manifest = package.manifest(&name.replace('_', "-"), &source, &our_manifest()?);
+        fs::write(directory.join("Cargo.toml"), manifest.to_string()).map_err(failed)?;
+        // Versions that are not ours are added by cargo.
+        fs::copy(source.join("Cargo.lock"), directory.join("Cargo.lock")).map_err(failed)?;
+        let mut code = fs::read_to_string(source.join("kernel/image/src/lib.rs")).map_err(failed)?;
+        for dependency in &package.dependencies {
+            match &dependency.target {
+                Some(target) if target.starts_with("cfg(") => code.push_str(&format!("#[{target}]\n")),
+                Some(_) => continue, // for one named machine; its code can name the crate all the same
+                None => {}
+            }
+            code.push_str(&format!("extern crate {} as _;\n", dependency.name.replace('-', "_")));
+        }
+        fs::write(directory.join("src/lib.rs"), code).map_err(failed)?;
+        Ok(Crate { key, name, directory })
+    }
+
+    fn build(self, package: Option<&PackageSpec>, report: &dyn Fn(&Progress)) -> Result<Image, BuildError> {
+        let started = Instant::now();
+        let toolchain = Toolchain::find()?;
+        let messages = self.compile(started, report)?;
+        report(&Progress {
+            what: "copying the image".to_owned(),
+            done: 0,
+            total: 0,
+            elapsed: started.elapsed(),
+        });
+        let named = match package {
+            Some(_) => self.named(&toolchain.host)?,
+            None => Vec::new(),
         };
-        keep(file, &target).map_err(|error| failed(&target, error))?;
-        copied.insert(file.clone(), target);
+        let package_sources =
+            package.into_iter().flat_map(|it| &it.dependencies).filter(|it| it.target.is_none());
+        let package_sources = package_sources
+            .filter(|it| it.package != "polars")
+            .map(|it| (it.name.clone(), toml::Value::Table(it.value.clone()).to_string()))
+            .collect();
+        self.install(&toolchain, &messages, &named, package_sources)
     }
-    let find = |name: &str, extension: &str| {
-        artifacts
-            .get(name)
-            .into_iter()
-            .flatten()
-            .find(|file| file.extension().is_some_and(|it| it == extension))
-            .and_then(|file| copied.get(file))
-            .cloned()
-            .ok_or_else(|| BuildError::new(format!("cargo reported no .{extension} of `{name}`")))
-    };
-    let library = find(CRATE, "so")?;
-    let mut externs = vec![(CRATE.to_owned(), library.clone())];
-    for name in NAMED {
-        externs.push((name.to_owned(), find(name, "rmeta")?));
+
+    /// The crates that the package's code may name, each with cargo's id of it.
+    fn named(&self, host: &str) -> Result<Vec<(String, String)>, BuildError> {
+        let metadata =
+            package::cargo_metadata(&self.directory.join("Cargo.toml"), &["--filter-platform", host])?;
+        let root = metadata["resolve"]["root"].clone();
+        let nodes = metadata["resolve"]["nodes"].as_array().into_iter().flatten();
+        let dependencies =
+            nodes.filter(|it| it["id"] == root).flat_map(|it| it["deps"].as_array().into_iter().flatten());
+        let text = |it: &Json| it.as_str().unwrap_or_default().to_owned();
+        Ok(dependencies.map(|it| (text(&it["name"]), text(&it["pkg"]))).collect())
     }
-    let lockfile = directory.join("Cargo.lock");
-    fs::copy(source.join("Cargo.lock"), &lockfile).map_err(|error| failed(&lockfile, error))?;
-    let image = Image {
-        key,
-        library,
-        rustc: toolchain.rustc.clone(),
-        externs,
-        dependencies,
-        std_directory: toolchain.std_directory(),
-        source,
-        lockfile,
-        directory: directory.clone(),
-    };
-    let manifest = directory.join("image.json");
-    let temporary = directory.join("image.json.part");
-    let text = serde_json::to_vec_pretty(&image).map_err(|error| BuildError::new(error.to_string()))?;
-    fs::write(&temporary, text).map_err(|error| failed(&temporary, error))?;
-    fs::rename(&temporary, &manifest).map_err(|error| failed(&manifest, error))?;
-    prune(&directory);
-    Ok(image)
+
+    /// Has cargo build the crate; what it says of its artifacts.
+    fn compile(&self, started: Instant, report: &dyn Fn(&Progress)) -> Result<Vec<Json>, BuildError> {
+        let no_cargo = |error: std::io::Error| BuildError {
+            message: format!("cargo cannot be started: {error}"),
+            output: String::new(),
+            hint: Some("see that `cargo` is on the PATH".to_owned()),
+        };
+        let mut cargo =
+            guard::command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())).map_err(no_cargo)?;
+        cargo
+            .current_dir(&self.directory)
+            .args(["rustc", "--release", "--lib"])
+            .args(["--message-format=json-render-diagnostics", "--", "-C", "prefer-dynamic"])
+            .env("CARGO_TARGET_DIR", target_directory())
+            .envs(cargo_progress::ENVIRONMENT)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        // What `cargo run` and `cargo test` set for their programs must not reach build scripts, or they run again.
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            let foreign = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
+            if foreign.iter().any(|it| text.starts_with(it))
+                || text == "LD_LIBRARY_PATH"
+                || text == "RUSTFLAGS"
+            {
+                cargo.env_remove(name);
+            }
+        }
+        let mut child = cargo.spawn().map_err(no_cargo)?;
+        // While this end of the pipe is open, the guard lets cargo run; `wait` would close it too early.
+        let _alive = child.stdin.take();
+        let stdout = child.stdout.take().expect("stdout is piped");
+        let stderr = child.stderr.take().expect("stderr is piped");
+        let messages = thread::spawn(move || {
+            BufReader::new(stdout)
+                .lines()
+                .map_while(Result::ok)
+                .filter_map(|line| serde_json::from_str::<Json>(&line).ok())
+                .collect::<Vec<Json>>()
+        });
+        let log = cargo_progress::read(stderr, started, report);
+        let messages = messages.join().unwrap_or_default();
+        let status = child.wait().map_err(|error| BuildError::new(error.to_string()))?;
+        if !status.success() {
+            let tail: Vec<&str> = log.lines().filter(|line| !line.starts_with("Compiling ")).collect();
+            return Err(BuildError {
+                message: format!("the image does not build ({status})"),
+                output: tail[tail.len().saturating_sub(60)..].join("\n"),
+                hint: Some("`brooklet doctor` checks what a build needs".to_owned()),
+            });
+        }
+        Ok(messages)
+    }
+
+    /// Copies what cargo reported into the image's own directory and writes the manifest last.
+    fn install(
+        self,
+        toolchain: &Toolchain,
+        messages: &[Json],
+        package: &[(String, String)],
+        package_sources: Vec<(String, String)>,
+    ) -> Result<Image, BuildError> {
+        let Crate { key, name: crate_name, directory: built_in } = self;
+        let source = source_directory();
+        let directory = directory_of(&key);
+        let dependencies = directory.join("dependencies");
+        let failed = |what: &Path, error: std::io::Error| {
+            BuildError::new(format!("cannot write {}: {error}", what.display()))
+        };
+        fs::create_dir_all(&dependencies).map_err(|error| failed(&dependencies, error))?;
+        let artifacts = artifacts(messages, &crate_name);
+        let mut copied = BTreeMap::new();
+        for file in artifacts.iter().flat_map(|it| &it.files) {
+            let target = if file.file_name().is_some_and(|it| it == format!("lib{crate_name}.so").as_str()) {
+                directory.join(file.file_name().unwrap_or_default())
+            } else {
+                dependencies.join(file.file_name().unwrap_or_default())
+            };
+            keep(file, &target).map_err(|error| failed(&target, error))?;
+            copied.insert(file.clone(), target);
+        }
+        let find = |is_it: &dyn Fn(&Artifact) -> bool, extension: &str, name: &str| {
+            artifacts
+                .iter()
+                .filter(|it| is_it(it))
+                .flat_map(|it| &it.files)
+                .find(|file| file.extension().is_some_and(|it| it == extension))
+                .and_then(|file| copied.get(file))
+                .cloned()
+                .ok_or_else(|| BuildError::new(format!("cargo reported no .{extension} of `{name}`")))
+        };
+        let library = find(&|it| it.name == crate_name, "so", &crate_name)?;
+        let mut externs = vec![(CRATE.to_owned(), library.clone())];
+        for name in NAMED {
+            externs.push((name.to_owned(), find(&|it| it.name == name, "rmeta", name)?));
+        }
+        for (name, id) in package.iter().filter(|it| !NAMED.contains(&it.0.as_str())) {
+            let is_it = |it: &Artifact| it.package == *id;
+            externs.push((name.clone(), find(&is_it, "rmeta", name).or_else(|_| find(&is_it, "so", name))?));
+        }
+        let lockfile = directory.join("Cargo.lock");
+        let locked = if package.is_empty() { &source } else { &built_in };
+        fs::copy(locked.join("Cargo.lock"), &lockfile).map_err(|error| failed(&lockfile, error))?;
+        let image = Image {
+            key,
+            library,
+            rustc: toolchain.rustc.clone(),
+            externs,
+            dependencies,
+            std_directory: toolchain.std_directory(),
+            source,
+            lockfile,
+            package_sources,
+            directory: directory.clone(),
+        };
+        let manifest = directory.join("image.json");
+        let temporary = directory.join("image.json.part");
+        let text = serde_json::to_vec_pretty(&image).map_err(|error| BuildError::new(error.to_string()))?;
+        fs::write(&temporary, text).map_err(|error| failed(&temporary, error))?;
+        fs::rename(&temporary, &manifest).map_err(|error| failed(&manifest, error))?;
+        prune(&directory);
+        Ok(image)
+    }
 }
 
 /// Metadata is linked where the file system allows it (the compiler replaces such files, it never writes into
@@ -392,13 +500,22 @@ fn prune(newest: &Path) {
     }
 }
 
-/// What has to be kept of cargo's artifacts, by crate: metadata of libraries, proc-macro libraries, and the dylib.
+/// Files of one crate that have to be kept.
+struct Artifact {
+    /// As rustc knows the crate.
+    name: String,
+    /// cargo's id of its package.
+    package: String,
+    files: Vec<PathBuf>,
+}
+
+/// What has to be kept of cargo's artifacts: metadata of libraries, proc-macro libraries, and the dylib.
 /// Libraries that only build scripts and proc macros use are built at another level than the image; they may
 /// bear the name of a crate that is in the image as well.
-fn artifacts(messages: &[Json]) -> BTreeMap<String, BTreeSet<PathBuf>> {
-    let mut found: BTreeMap<String, BTreeSet<PathBuf>> = BTreeMap::new();
+fn artifacts(messages: &[Json], image: &str) -> Vec<Artifact> {
+    let mut found = Vec::new();
     let level =
-        messages.iter().find(|it| it["target"]["name"] == CRATE).map(|it| &it["profile"]["opt_level"]);
+        messages.iter().find(|it| it["target"]["name"] == image).map(|it| &it["profile"]["opt_level"]);
     for message in messages.iter().filter(|it| it["reason"] == "compiler-artifact") {
         let is = |kind: &str| {
             message["target"]["kind"].as_array().is_some_and(|all| all.iter().any(|it| it == kind))
@@ -408,13 +525,14 @@ fn artifacts(messages: &[Json]) -> BTreeMap<String, BTreeSet<PathBuf>> {
             continue;
         }
         let wanted: &[&str] = if is("proc-macro") || is("dylib") { &["so"] } else { &["rmeta"] };
-        let name = message["target"]["name"].as_str().unwrap_or_default().replace('-', "_");
-        for file in message["filenames"].as_array().into_iter().flatten().filter_map(Json::as_str) {
-            let file = PathBuf::from(file);
-            if file.extension().is_some_and(|it| wanted.iter().any(|wanted| it == *wanted)) {
-                found.entry(name.clone()).or_default().insert(file);
-            }
-        }
+        let files = message["filenames"].as_array().into_iter().flatten().filter_map(Json::as_str);
+        let is_wanted =
+            |it: &PathBuf| it.extension().is_some_and(|it| wanted.iter().any(|wanted| it == *wanted));
+        found.push(Artifact {
+            name: message["target"]["name"].as_str().unwrap_or_default().replace('-', "_"),
+            package: message["package_id"].as_str().unwrap_or_default().to_owned(),
+            files: files.map(PathBuf::from).filter(is_wanted).collect(),
+        });
     }
     found
 }

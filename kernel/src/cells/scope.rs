@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use brooklet_graph::parse::cell::{Binding, CellScope};
+use brooklet_graph::parse::cell::CellScope;
 use brooklet_graph::source::Sources;
 
 /// Module of every cell that holds the image's crates for rust-analyzer, and nothing for rustc.
@@ -52,7 +52,7 @@ impl Scope {
         let bindings = cell_scope
             .nodes
             .iter()
-            .map(|(name, it)| (name.clone(), expression(crate_name, name, it)))
+            .map(|(name, it)| (name.clone(), it.expression(crate_name, name)))
             .collect();
         Scope { module, bindings }
     }
@@ -80,23 +80,10 @@ impl Module {
     }
 }
 
-/// The same expressions as in `parse::cell::rewrite`; used where the cell is too unfinished to rewrite.
-fn expression(crate_name: &str, name: &str, binding: &Binding) -> String {
-    match binding {
-        Binding::Function { path, arity, is_async: false } => {
-            format!("brooklet::bind_node!(r{arity}, {crate_name}::{path}, {name:?})")
-        }
-        Binding::Function { path, arity, is_async: true } => {
-            format!("brooklet::bind_future!(r{arity}, {crate_name}::{path}, {name:?})")
-        }
-        Binding::Input { consumer_path, arity, parameter } => {
-            format!("brooklet::bind_input!(p{arity}_{parameter}, {crate_name}::{consumer_path}, {name:?})")
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use brooklet_graph::parse::cell::Binding;
+
     use super::*;
     use brooklet_graph::source::SourceFile;
 

@@ -137,7 +137,7 @@ fn compiles(compiler: &str, language: &str, program: &str) -> Result<String, Str
 
 fn image() -> Check {
     let name = "image";
-    match Image::find() {
+    match Image::find(None) {
         Ok(Some(image)) => Check::good(name, format!("built, {}", image.directory.display())),
         Ok(None) => Check::warning(
             name,

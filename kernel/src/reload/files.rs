@@ -12,10 +12,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use brooklet_graph::diagnostic::Diagnostic;
+use brooklet_graph::graph::{Literals, Options};
 use brooklet_graph::parse::Included;
-use brooklet_graph::source::{SourceFile, Sources, Span};
+use brooklet_graph::source::{FileId, PackageRoot, SourceFile, Sources, Span};
 use crossbeam_channel::{RecvTimeoutError, Sender, unbounded};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+
+use super::package::{self, Package};
+use crate::build::package::PackageSpec;
 
 /// After this much quiet a save is taken to be finished.
 const QUIET: Duration = Duration::from_millis(12);
@@ -27,6 +31,8 @@ const AT_LATEST: Duration = Duration::from_millis(300);
 pub struct WatchSet {
     entries: Vec<Entry>,
     pub allow_overrides: bool,
+    /// Raw literals by key; they choose variants, so another configuration is another revision.
+    pub config: Literals,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +41,8 @@ struct Entry {
     given: String,
     path: PathBuf,
     is_directory: bool,
+    /// The directory of the package that it belongs to, or is.
+    package: Option<PathBuf>,
 }
 
 /// The watched files as they are at one moment.
@@ -48,7 +56,9 @@ pub struct Snapshot {
     /// What other files hold that the sources include (`include_str!`, `mod name;`), by absolute path.
     pub included: Included,
     pub diagnostics: Vec<Diagnostic>,
-    pub allow_overrides: bool,
+    pub options: Options,
+    /// The directory of the package that some of the files belong to.
+    pub package: Option<PathBuf>,
 }
 
 impl WatchSet {
@@ -59,22 +69,38 @@ impl WatchSet {
             return Err(format!("there is no `{given}` (looked in {})", base.display()));
         };
         let is_directory = metadata.is_dir();
-        if is_directory && path.join("Cargo.toml").exists() {
-            return Err(format!(
-                "`{given}` is a Cargo package, which cannot be watched as a whole yet; name its transform files or \
-                 their directory"
-            ));
-        }
         if !is_directory && path.extension().is_none_or(|it| it != "rs") {
             return Err(format!("`{given}` is not a Rust file: transforms are `pub fn`s in `.rs` files"));
         }
         if is_directory && rust_files(&path).is_empty() {
             return Err(format!("`{given}` holds no `.rs` files"));
         }
+        let is_package = is_directory && package::is_package(&path);
+        let package = if is_package { Some(path.clone()) } else { package::owner(&path) };
+        if package.as_ref().is_some_and(|it| package::is_crate_root(&path, it)) {
+            return Err(format!(
+                "`{given}` is the crate root of its package, which is no part of a generation; watch its modules, or the \
+                 package as a whole"
+            ));
+        }
+        if let (Some(one), Some(other)) = (self.package(), &package)
+            && one != other
+        {
+            return Err(format!(
+                "`{given}` belongs to the package in {}, and files of the one in {} are watched; one image holds the \
+                 dependencies of one package",
+                shown(other, base),
+                shown(one, base)
+            ));
+        }
         if !self.entries.iter().any(|it| it.path == path) {
-            self.entries.push(Entry { given: given.to_owned(), path, is_directory });
+            self.entries.push(Entry { given: given.to_owned(), path, is_directory, package });
         }
         Ok(())
+    }
+
+    fn package(&self) -> Option<&Path> {
+        self.entries.iter().find_map(|it| it.package.as_deref())
     }
 
     /// Removes paths; all if none is named.
@@ -103,24 +129,30 @@ impl WatchSet {
 /// Reads all watched files, and the other files that they are known to include. What cannot be read becomes
 /// a diagnostic, and the file counts as empty; of an included file rustc will say that it is missing.
 pub fn read(watch_set: &WatchSet, includes: &[String], base: &Path) -> Snapshot {
-    let mut snapshot = Snapshot { allow_overrides: watch_set.allow_overrides, ..Snapshot::default() };
-    let mut seen = BTreeSet::new();
+    let options = Options { allow_overrides: watch_set.allow_overrides, config: watch_set.config.clone() };
+    let mut snapshot = Snapshot { options, ..Snapshot::default() };
     let mut taken = BTreeMap::new();
     let mut hasher = blake3::Hasher::new();
     hasher.update(&[u8::from(watch_set.allow_overrides)]);
-    for (path, module) in watch_set.entries.iter().flat_map(files_of) {
-        if !seen.insert(path.clone()) {
-            continue;
-        }
+    for (key, value) in &watch_set.config {
+        hasher.update(format!("{key:?}={value:?};").as_bytes());
+    }
+    let package = watch_set.package().map(Package::read);
+    if let Some(package) = &package {
+        hasher.update(PackageSpec::key_of(&package.directory).as_bytes());
+        snapshot.package = Some(package.directory.clone());
+        snapshot.sources.package = Some(root_of(package));
+    }
+    for WatchedFile { path, module, role } in watched_files(watch_set, package.as_ref()) {
         let shown = shown(&path, base);
         let mut module = module;
         // Two files of one name in different directories: the later one is told apart by its directory.
-        if taken.contains_key(&module) {
+        if taken.contains_key(&module) && role == Role::Alone {
             let parent = path.parent().and_then(Path::file_name).map(|it| it.to_string_lossy().into_owned());
             let last = module.pop().unwrap_or_default();
             module.push(identifier(&format!("{}_{last}", parent.unwrap_or_default())));
         }
-        let file = snapshot.sources.files.len() as u32;
+        let file = snapshot.sources.files.len() as FileId;
         let place = Span { file, start: 0, end: 0 };
         let problem = |code: &str, message: String, hint: &str| {
             Diagnostic::error(code, message).at(place, "").hint(hint.to_owned())
@@ -156,6 +188,26 @@ pub fn read(watch_set: &WatchSet, includes: &[String], base: &Path) -> Snapshot 
                 "rename one of the files",
             ));
         }
+        match role {
+            Role::Undeclared => snapshot.diagnostics.push(problem(
+                "undeclared-module",
+                format!("`{shown}` is no module of its package: nothing declares it"),
+                "declare it where its siblings are, `pub mod name;`",
+            )),
+            Role::Unreachable => snapshot.diagnostics.push(problem(
+                "private-module",
+                format!("the module `{}` is private, so its functions cannot be called", module.join("::")),
+                "declare it and the modules around it with `pub mod`",
+            )),
+            Role::Alone | Role::Member | Role::Helper => {}
+        }
+        if role == Role::Helper {
+            snapshot.sources.helpers.insert(file);
+        }
+        if let (Some(root), true) = (&mut snapshot.sources.package, role != Role::Alone) {
+            root.files.insert(file);
+        }
+        hasher.update(&[role as u8]);
         hasher.update(&(shown.len() as u64).to_le_bytes());
         hasher.update(shown.as_bytes());
         hasher.update(&(text.len() as u64).to_le_bytes());
@@ -175,6 +227,76 @@ pub fn read(watch_set: &WatchSet, includes: &[String], base: &Path) -> Snapshot 
     }
     snapshot.hash = hasher.finalize().to_hex().to_string();
     snapshot
+}
+
+/// What a file is to the generated crate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// A module of its own at the top.
+    Alone,
+    /// A module of the package, with nodes.
+    Member,
+    /// A module of the package that other modules may use.
+    Helper,
+    /// Watched and in the package's sources, but in no `mod`.
+    Undeclared,
+    /// Watched and declared, but private.
+    Unreachable,
+}
+
+struct WatchedFile {
+    path: PathBuf,
+    module: Vec<String>,
+    role: Role,
+}
+
+fn root_of(package: &Package) -> PackageRoot {
+    PackageRoot {
+        name: package.directory.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        directory: package.source_directory.to_string_lossy().into_owned(),
+        declarations: package.declarations.clone(),
+        files: BTreeSet::new(),
+    }
+}
+
+/// All files of the generated crate, each once: those that were named, then what else is in their package.
+fn watched_files(watch_set: &WatchSet, package: Option<&Package>) -> Vec<WatchedFile> {
+    let mut files: Vec<WatchedFile> = Vec::new();
+    let mut seen = BTreeSet::new();
+    let tree = || package.into_iter().flat_map(|it| &it.modules);
+    for entry in &watch_set.entries {
+        let is_whole = entry.is_directory && entry.package.as_ref() == Some(&entry.path);
+        if let Some(package) = package.filter(|_| is_whole) {
+            for it in package.modules.iter().filter(|it| it.is_reachable && package.is_flow(it)) {
+                if seen.insert(it.file.clone()) {
+                    files.push(WatchedFile {
+                        path: it.file.clone(),
+                        module: it.path.clone(),
+                        role: Role::Member,
+                    });
+                }
+            }
+            continue;
+        }
+        for (path, module) in files_of(entry) {
+            let is_root = |it: &Package| package::is_crate_root(&path, &it.directory);
+            if package.is_some_and(is_root) || !seen.insert(path.clone()) {
+                continue;
+            }
+            let declared = tree().find(|it| it.file == path);
+            let (module, role) = match declared {
+                _ if entry.package.is_none() => (module, Role::Alone),
+                Some(it) if it.is_reachable => (it.path.clone(), Role::Member),
+                Some(it) => (it.path.clone(), Role::Unreachable),
+                None => (module, Role::Undeclared),
+            };
+            files.push(WatchedFile { path, module, role });
+        }
+    }
+    for it in tree().filter(|it| !seen.contains(&it.file)) {
+        files.push(WatchedFile { path: it.file.clone(), module: it.path.clone(), role: Role::Helper });
+    }
+    files
 }
 
 /// The files of one entry with their module paths.
@@ -309,6 +431,9 @@ impl Watcher {
         for entry in &watch_set.entries {
             let directory = if entry.is_directory { Some(entry.path.as_path()) } else { entry.path.parent() };
             wanted.extend(directory.map(|it| (it.to_owned(), entry.is_directory)));
+            // Its manifest and its other modules count as well.
+            wanted.extend(entry.package.clone().map(|it| (it.join("src"), true)).filter(|it| it.0.is_dir()));
+            wanted.extend(entry.package.clone().map(|it| (it, false)));
         }
         let wanted_paths: BTreeSet<PathBuf> = wanted.iter().map(|it| it.0.clone()).collect();
         let old: Vec<PathBuf> = following.directories.difference(&wanted_paths).cloned().collect();
@@ -355,6 +480,52 @@ mod tests {
         let paths: Vec<&str> = snapshot.sources.files.iter().map(|it| it.path.as_str()).collect();
         assert_eq!(paths, ["b.rs", "flows/a.rs", "flows/sub/2d.rs"]);
         assert_eq!(snapshot.modules, [vec!["b"], vec!["a"], vec!["sub", "m2d"]]);
+    }
+
+    #[test]
+    fn a_file_of_a_package_brings_the_modules_that_it_may_use() {
+        let directory = directory_with(&[
+            ("shop/Cargo.toml", "[package]\nname = \"shop\""),
+            ("shop/src/lib.rs", "pub mod transforms; mod types;"),
+            ("shop/src/types.rs", ""),
+            ("shop/src/transforms/mod.rs", "pub mod a; mod hidden;"),
+            ("shop/src/transforms/a.rs", ""),
+            ("shop/src/transforms/hidden.rs", ""),
+            ("shop/src/transforms/loose.rs", ""),
+            ("b.rs", ""),
+        ]);
+        let mut watch_set = WatchSet::default();
+        watch_set.add("b.rs", directory.path()).expect("a file");
+        watch_set.add("shop/src/transforms/a.rs", directory.path()).expect("a file of a package");
+        let snapshot = read(&watch_set, &[], directory.path());
+        let modules: Vec<String> = snapshot.modules.iter().map(|it| it.join("::")).collect();
+        assert_eq!(modules, ["b", "transforms::a", "transforms", "transforms::hidden", "types"]);
+        assert_eq!(snapshot.sources.helpers, BTreeSet::from([2, 3, 4]));
+        assert_eq!(snapshot.package.as_deref(), Some(&*directory.path().join("shop")));
+        assert_eq!(snapshot.diagnostics, []);
+        let before = snapshot.hash;
+        fs::write(directory.path().join("shop/Cargo.toml"), "[package]\nname = \"shop\"\n").expect("edited");
+        assert_ne!(read(&watch_set, &[], directory.path()).hash, before);
+        for (file, code) in [("loose.rs", "undeclared-module"), ("hidden.rs", "private-module")] {
+            let mut watch_set = WatchSet::default();
+            watch_set.add(&format!("shop/src/transforms/{file}"), directory.path()).expect("a file");
+            let codes: Vec<String> =
+                read(&watch_set, &[], directory.path()).diagnostics.into_iter().map(|it| it.code).collect();
+            assert_eq!(codes, [code]);
+        }
+        let mut whole = WatchSet::default();
+        whole.add("shop", directory.path()).expect("a package");
+        let snapshot = read(&whole, &[], directory.path());
+        let nodes = (0..snapshot.modules.len() as u32).filter(|it| !snapshot.sources.helpers.contains(it));
+        let nodes: Vec<String> = nodes.map(|it| snapshot.modules[it as usize].join("::")).collect();
+        assert_eq!(nodes, ["transforms::a", "types"]);
+        let mut sources = WatchSet::default();
+        sources.add("shop/src", directory.path()).expect("its sources");
+        let codes: Vec<String> =
+            read(&sources, &[], directory.path()).diagnostics.into_iter().map(|it| it.code).collect();
+        assert_eq!(codes, ["private-module", "undeclared-module"]);
+        let refused = WatchSet::default().add("shop/src/lib.rs", directory.path()).unwrap_err();
+        assert!(refused.contains("is the crate root of its package"), "{refused}");
     }
 
     #[test]

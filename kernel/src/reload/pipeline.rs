@@ -12,12 +12,14 @@ use std::sync::Arc;
 use brooklet_graph::diagnostic::{self, Diagnostic, Severity};
 use brooklet_graph::graph;
 use brooklet_graph::parse::{self, Parsed, shim};
+use brooklet_graph::source::{Sources, Span};
 use crossbeam_channel::Receiver;
 
 use super::files::Snapshot;
 use super::{CRATE, Problems, Revision, Shared};
 use crate::build::BuildError;
 use crate::build::generation::{self, Failed, Message, Request};
+use crate::build::package::PackageSpec;
 
 /// How many type keys keep their incremental directory: going back and forth between two shapes of a type
 /// stays fast.
@@ -31,6 +33,8 @@ pub struct Pipeline {
     next_revision: std::cell::Cell<u64>,
     incremental: std::cell::RefCell<VecDeque<String>>,
     built: std::cell::RefCell<VecDeque<(String, Built)>>,
+    package: std::cell::RefCell<Option<Arc<PackageSpec>>>,
+    read: std::cell::RefCell<parse::Cache>,
 }
 
 /// A compiled content.
@@ -48,6 +52,8 @@ impl Pipeline {
             next_revision: std::cell::Cell::new(1),
             incremental: std::cell::RefCell::default(),
             built: std::cell::RefCell::default(),
+            package: std::cell::RefCell::default(),
+            read: std::cell::RefCell::default(),
         }
     }
 
@@ -86,22 +92,25 @@ impl Pipeline {
     /// changed, they are read as well and all is parsed once more.
     fn parse(&self) -> (Snapshot, Parsed) {
         let snapshot = self.shared.snapshot();
-        let parsed = parse::parse_with(&snapshot.sources, &snapshot.modules, &snapshot.included);
+        let read = |it: &Snapshot| {
+            parse::parse_cached(&mut self.read.borrow_mut(), &it.sources, &it.modules, &it.included)
+        };
+        let parsed = read(&snapshot);
         if parsed.includes.iter().eq(snapshot.included.keys()) {
             return (snapshot, parsed);
         }
         self.shared.state().includes.clone_from(&parsed.includes);
         let snapshot = self.shared.snapshot();
-        let parsed = parse::parse_with(&snapshot.sources, &snapshot.modules, &snapshot.included);
+        let parsed = read(&snapshot);
         (snapshot, parsed)
     }
 
     fn process(&self, snapshot: Snapshot, parsed: Parsed) -> Result<Revision, Problems> {
-        let Snapshot { hash, sources, modules, mut diagnostics, allow_overrides, .. } = snapshot;
+        let Snapshot { sources, modules, mut diagnostics, options, package, .. } = snapshot;
         // With a file that cannot be read, all that the compiler has to say would follow from that.
         let is_readable = diagnostics.is_empty();
         diagnostics.extend(parsed.diagnostics.iter().cloned());
-        let (graph, graph_diagnostics) = graph::build(&parsed.files, &sources, allow_overrides);
+        let (graph, graph_diagnostics) = graph::build(&parsed.files, &sources, &options);
         diagnostics.extend(graph_diagnostics);
         let has_functions = parsed.files.iter().any(|file| !file.functions.is_empty());
         let has_text = sources.files.iter().any(|file| !file.text.trim().is_empty());
@@ -109,16 +118,26 @@ impl Pipeline {
         let mut built = Built { generation: 0, library: PathBuf::new() };
         let mut interrupted = false;
         let mut failed = None;
-        if is_readable && (has_functions || has_text) {
+        let package = match package.map(|it| self.package(&it)).transpose() {
+            Ok(package) => package,
+            Err(error) => {
+                failed = Some(error);
+                None
+            }
+        };
+        if is_readable && failed.is_none() && (has_functions || has_text) {
             let shims = shim::generate(&parsed, &sources, &modules, CRATE);
-            match self.compile(&hash, &parsed.type_key, &shims.text) {
+            match self.compile(&parsed, &shims.text, package.as_ref()) {
                 Ok(done) => built = done,
                 Err(Failed::Messages(messages)) => {
                     let mut of_shims = Vec::new();
                     for message in messages {
                         match self.own_words(&message, &shims) {
                             Some(diagnostic) => of_shims.push(diagnostic),
-                            None => compiler.push(message),
+                            None => {
+                                diagnostics.extend(root_item(&message, &sources, &self.shared.base));
+                                compiler.push(message);
+                            }
                         }
                     }
                     // Two functions of one name are told once, in our words; and what is wrong with shims
@@ -156,19 +175,44 @@ impl Pipeline {
             modules,
             type_key: parsed.type_key.clone(),
             parsed,
+            options,
             graph,
             sources,
             warnings: diagnostics,
+            package,
             generation: built.generation,
             library: built.library,
         })
     }
 
-    fn compile(&self, hash: &str, type_key: &str, root_text: &str) -> Result<Built, Failed> {
-        if let Some((_, built)) = self.built.borrow().iter().find(|it| it.0 == hash) {
+    /// What the image must hold for the package; asked of cargo once for each state of its manifests.
+    fn package(&self, directory: &std::path::Path) -> Result<Arc<PackageSpec>, BuildError> {
+        let key = PackageSpec::key_of(directory);
+        let mut known = self.package.borrow_mut();
+        if let Some(known) = known.as_ref().filter(|it| it.key == key) {
+            return Ok(known.clone());
+        }
+        let read = Arc::new(PackageSpec::read(directory)?);
+        *known = Some(read.clone());
+        Ok(read)
+    }
+
+    /// The library of some code. What is compiled to the same code has the same one: a comment, another default
+    /// or another configuration compile nothing.
+    fn compile(
+        &self,
+        parsed: &Parsed,
+        root_text: &str,
+        package: Option<&Arc<PackageSpec>>,
+    ) -> Result<Built, Failed> {
+        let type_key = &parsed.type_key;
+        let package_key = package.map_or("", |it| it.key.as_str());
+        let key = format!("{}\0{type_key}\0{package_key}\0{root_text}", parsed.compile_key);
+        let key = blake3::hash(key.as_bytes()).to_hex().to_string();
+        if let Some((_, built)) = self.built.borrow().iter().find(|it| it.0 == key) {
             return Ok(built.clone());
         }
-        let image = (self.shared.image)().map_err(Failed::Compiler)?;
+        let image = (self.shared.image)(package).map_err(Failed::Compiler)?;
         let directory = self.shared.session_directory.join("generations");
         let root = directory.join("lib.rs");
         let failed = |error: std::io::Error| {
@@ -184,22 +228,25 @@ impl Pipeline {
                 crate_name: CRATE,
                 root,
                 number,
-                type_key: type_key.to_owned(),
+                type_key: type_key.clone(),
                 out_directory: directory.clone(),
-                incremental_directory: self.incremental_directory(type_key),
+                incremental_directory: self.incremental_directory(&image.key, type_key),
                 base: self.shared.base.clone(),
+                edition: package.map_or_else(|| "2024".to_owned(), |it| it.edition.clone()),
+                features: package.map_or_else(Vec::new, |it| it.features.clone()),
             },
         )?;
         let built = Built { generation: number, library };
         let mut all = self.built.borrow_mut();
-        all.push_front((hash.to_owned(), built.clone()));
+        all.push_front((key, built.clone()));
         all.truncate(REMEMBERED);
         Ok(built)
     }
 
-    fn incremental_directory(&self, type_key: &str) -> PathBuf {
+    fn incremental_directory(&self, image_key: &str, type_key: &str) -> PathBuf {
         let all = self.shared.session_directory.join("incremental");
-        let name = type_key[..type_key.len().min(16)].to_owned();
+        let name =
+            format!("{}-{}", &image_key[..image_key.len().min(8)], &type_key[..type_key.len().min(16)]);
         let mut recent = self.incremental.borrow_mut();
         recent.retain(|it| *it != name);
         recent.push_front(name.clone());
@@ -226,4 +273,25 @@ impl Pipeline {
         };
         Some(diagnostic.at(span, "because of this"))
     }
+}
+
+/// An item of the package's crate root is missed, which is no part of a generation: said beside rustc's message.
+fn root_item(message: &Message, sources: &Sources, base: &std::path::Path) -> Option<Diagnostic> {
+    let is_missing = ["in the root", "in the crate root"].iter().any(|it| message.rendered.contains(it));
+    if sources.package.is_none() || !message.is_error || !is_missing {
+        return None;
+    }
+    let (file, line) = message.place.as_ref()?;
+    let absolute = base.join(file);
+    let id = sources.files.iter().position(|it| std::path::Path::new(&it.absolute) == absolute)?;
+    let text = &sources.files[id].text;
+    let start: usize =
+        text.split_inclusive('\n').take((*line as usize).saturating_sub(1)).map(str::len).sum();
+    let end = text[start..].find('\n').map_or(text.len(), |it| start + it);
+    let span = Span { file: id as u32, start: start as u32, end: end as u32 };
+    Some(
+        Diagnostic::error("crate-root-item", "items of the crate root are no part of a generation")
+            .at(span, "only modules are")
+            .hint("move the item into a module of its own and name it there, `crate::module::Item`"),
+    )
 }

@@ -139,7 +139,7 @@ fn value_of(value: OptValue, magic: &'static Magic, text: &str, place: Range<usi
             Some((_, value)) => Context::File { place: place.end - value.len()..place.end, is_rust: false },
             None => Context::Key { magic: Named(magic), place },
         },
-        OptValue::Flag | OptValue::Number => Context::Nothing,
+        OptValue::Flag | OptValue::Number | OptValue::Tag => Context::Nothing,
     }
 }
 

@@ -63,7 +63,7 @@ impl Seen {
 impl Mirror {
     pub fn apply(&mut self, event: &Event) {
         match event {
-            Event::WillPlan { .. } => {}
+            Event::WillPlan { .. } | Event::DidWarn { .. } => {}
             Event::WillRun { node } => self.seen(node).state = State::Running,
             Event::DidRun { node, milliseconds, changed, summary } => {
                 let seen = self.seen(node);

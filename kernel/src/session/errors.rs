@@ -9,7 +9,7 @@ use std::ops::Range;
 use brooklet_graph::diagnostic::{self, Diagnostic, Severity};
 use brooklet_graph::graph::Graph;
 use brooklet_graph::source::Sources;
-use brooklet_graph::wire::{EdgeMismatch, Failure};
+use brooklet_graph::wire::Failure;
 
 use super::grammar::UsageError;
 use super::text::{self, BLUE, BOLD, CYAN, DIM, RED, RESET};
@@ -106,20 +106,43 @@ fn trimmed(text: &str) -> String {
 }
 
 /// What failed in a run: each with its place, causes and hint.
-pub fn failures(failures: &[Failure], graph: &Graph) -> CellError {
+pub fn failures(failures: &[Failure], graph: &Graph, sources: &Sources) -> CellError {
     let mut traceback = Vec::new();
     for (position, failure) in failures.iter().enumerate() {
         if position > 0 {
             traceback.push(String::new());
         }
-        traceback.extend(failure_lines(failure, graph));
+        match bad_literal(failure, graph) {
+            Some(it) => traceback.push(trimmed(&diagnostic::render(&[it], sources, true))),
+            None => traceback.extend(failure_lines(failure, graph)),
+        }
     }
     let Some(first) = failures.first() else { return plain("Error", "the run failed and did not say why") };
-    let mut value = first_line(first);
+    let place = bad_literal(first, graph).map(|it| place_of(&it, sources)).unwrap_or_default();
+    let mut value = place + &first_line(first);
     if failures.len() > 1 {
         value = format!("{value} (and {})", text::count(failures.len() - 1, "more problem"));
     }
     CellError { name: first.kind.clone(), value, traceback }
+}
+
+/// A literal that cannot be read is told at the parameters that say what it must be.
+fn bad_literal(failure: &Failure, graph: &Graph) -> Option<Diagnostic> {
+    const PLACES: usize = 3;
+    if failure.kind != "bad-literal" {
+        return None;
+    }
+    let mut diagnostic = Diagnostic::error(&failure.kind, failure.message.clone());
+    match failure.place {
+        Some(span) => diagnostic = diagnostic.at(span, "this literal"),
+        None => {
+            for (node, it) in graph.consumers(&failure.node).take(PLACES) {
+                diagnostic = diagnostic.at(it.span, format!("`{}` takes it as `{}`", node.name, it.ty));
+            }
+        }
+    }
+    diagnostic.hints.extend(failure.hint.clone());
+    Some(diagnostic)
 }
 
 fn first_line(failure: &Failure) -> String {
@@ -143,42 +166,6 @@ fn failure_lines(failure: &Failure, graph: &Graph) -> Vec<String> {
     lines.extend(failure.chain.iter().map(|it| format!("  {DIM}{word}:{RESET} {it}")));
     lines.extend(failure.hint.iter().map(|it| hint_line(it)));
     lines
-}
-
-/// Edges whose types do not fit, as diagnostics at the consumer's parameter.
-pub fn edge_mismatches(mismatches: &[EdgeMismatch], graph: &Graph) -> Vec<Diagnostic> {
-    mismatches.iter().map(|it| edge_mismatch(it, graph)).collect()
-}
-
-fn edge_mismatch(mismatch: &EdgeMismatch, graph: &Graph) -> Diagnostic {
-    let EdgeMismatch { from, to, parameter, expected, found, other_consumer } = mismatch;
-    let place = |node: &str, parameter: usize| {
-        let node = graph.nodes.get(node)?;
-        node.dependencies.iter().find(|it| it.parameter == parameter).map(|it| it.span)
-    };
-    if let Some((other, other_parameter)) = other_consumer {
-        let message =
-            format!("input `{from}` is taken as `{expected}` by `{to}` and as `{found}` by `{other}`");
-        let mut diagnostic = Diagnostic::error("edge-type-mismatch", message);
-        if let Some(span) = place(to, *parameter) {
-            diagnostic = diagnostic.at(span, format!("`{to}` takes `{expected}`"));
-        }
-        if let Some(span) = place(other, *other_parameter) {
-            diagnostic = diagnostic.at(span, format!("`{other}` takes `{found}`"));
-        }
-        return diagnostic.hint("an input has one type: take the same type in both, or name two inputs");
-    }
-    let message = format!("edge {from} → {to}: expected `{expected}`, found `{found}`");
-    let mut diagnostic = Diagnostic::error("edge-type-mismatch", message);
-    if let Some(span) = place(to, *parameter) {
-        diagnostic = diagnostic.at(span, format!("`{to}` expects `{expected}`"));
-    }
-    if let Some(producer) = graph.nodes.get(from) {
-        diagnostic = diagnostic.at(producer.type_span, format!("`{from}` returns `{found}`"));
-    }
-    diagnostic.hint(format!(
-        "change the parameter of `{to}` or the return type of `{from}`, or convert in a node between them"
-    ))
 }
 
 /// The worker died while it was needed. `work` reads after "while"; it is told where no step is known.
@@ -280,8 +267,9 @@ mod tests {
             message: "cannot open".into(),
             chain: vec!["no such file".into()],
             hint: Some("check the path".into()),
+            place: None,
         };
-        let error = failures(&[failure], &Graph::default());
+        let error = failures(&[failure], &Graph::default(), &Sources::default());
         assert_eq!((&*error.name, &*error.value), ("Error", "`total`: cannot open"));
         assert_eq!(
             read(&error),
@@ -292,13 +280,15 @@ mod tests {
     #[test]
     fn several_failures_are_counted_in_the_value() {
         let failure = |node: &str| Failure {
-            kind: "MissingInput".into(),
+            kind: "missing-input".into(),
             node: node.into(),
             message: format!("input `{node}` has no value"),
             chain: vec![],
             hint: None,
+            place: None,
         };
-        let error = failures(&[failure("a"), failure("b"), failure("c")], &Graph::default());
+        let error =
+            failures(&[failure("a"), failure("b"), failure("c")], &Graph::default(), &Sources::default());
         assert_eq!(error.value, "input `a` has no value (and 2 more problems)");
     }
 

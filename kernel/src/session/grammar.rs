@@ -93,6 +93,20 @@ fn magic_end(code: &str, start: usize) -> usize {
     }
 }
 
+/// Whether the cell's last magic waits for a bracket to be closed, or for the line behind a `\`.
+pub fn is_open(code: &str) -> bool {
+    let (lines, body_start) = cut(code);
+    let Some(last) = lines.last() else { return false };
+    // A bracket that is never closed ends its magic with the first line; what follows it then belongs to it.
+    let text = &code[last.place.start..];
+    let first = &code[last.place.start..line_end(code, last.place.start)];
+    let waits = |text: &str| matches!(words::split(text), Err(it) if !matches!(it.opener, '"' | '\''));
+    let goes_on =
+        code[body_start..].trim().is_empty() && text.trim_end_matches([' ', '\t', '\r']).ends_with('\\');
+    let takes_code = first.starts_with("%%") || first.starts_with("%time");
+    !takes_code && (goes_on || (waits(first) && waits(text)))
+}
+
 /// Reads a cell.
 ///
 /// # Errors

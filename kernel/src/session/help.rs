@@ -122,9 +122,10 @@ mod tests {
         let page = page(Some("nodes")).unwrap();
         assert_eq!(
             page,
-            "%nodes [--tag k=v]… [--as json]\n\nLists the nodes: name, type, place, documentation.\n\n\
-             \x20 --tag k=v  only nodes with this tag\n  --as json  a list sorted by name, for machines\n\n\
-             examples:\n  %nodes\n  %nodes --tag owner=ds --as json\n"
+            "%nodes [--tag k[=v]]… [--as json]\n\nLists the nodes: name, type, place, documentation.\n\n\
+             \x20 --tag k[=v]  only nodes with this tag, with this value or one of a list\n\
+             \x20 --as json    a list sorted by name, for machines\n\n\
+             examples:\n  %nodes\n  %nodes --tag owner=ds --as json\n  %nodes --tag owner --tag region=[us,uk]\n"
         );
     }
 }

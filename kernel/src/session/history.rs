@@ -90,7 +90,7 @@ impl Old {
     fn source(&self, name: &str) -> Option<String> {
         let node = self.graph.nodes.get(name)?;
         let mut functions = self.parsed.files.iter().flat_map(|it| &it.functions);
-        let function = functions.find(|it| !node.function.is_empty() && it.path == node.function)?;
+        let function = functions.find(|it| !node.origin.is_empty() && it.path == node.origin)?;
         Some(self.sources.text(function.span).to_owned())
     }
 }
@@ -104,7 +104,8 @@ fn at_commit(revision: &Revision, base: &Path, reference: &str) -> std::result::
             Err(error) => format!("git cannot be asked here: {}", error.lines().next().unwrap_or_default()),
         });
     }
-    let mut sources = Sources::default();
+    let Sources { helpers, package, .. } = revision.sources.clone();
+    let mut sources = Sources { helpers, package, ..Sources::default() };
     for file in &revision.sources.files {
         let path = Path::new(&file.absolute);
         let directory = path.parent().unwrap_or(base);
@@ -114,7 +115,7 @@ fn at_commit(revision: &Revision, base: &Path, reference: &str) -> std::result::
     }
     let parsed = parse::parse(&sources, &revision.modules);
     // What is wrong with an old graph is no concern of now: a node that was in error is one that was not there.
-    let (graph, _) = graph::build(&parsed.files, &sources, true);
+    let (graph, _) = graph::build(&parsed.files, &sources, &revision.options);
     Ok(Old { sources, parsed, graph })
 }
 

@@ -8,13 +8,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use brooklet_graph::graph::diff;
+use brooklet_graph::graph::{diff, edge_mismatches};
 use brooklet_graph::picture::State as NodeState;
 use brooklet_graph::wire::{Event, MimeBundle, Refusal};
 
-use super::Shared;
 use super::errors::{self, Result};
 use super::interrupts::{InPhase, Phase};
+use super::{Shared, locked};
+use crate::build::package::PackageSpec;
 use crate::cells::{Host, HostReply};
 use crate::engine::Stream;
 use crate::reload::{Problems, Revision};
@@ -27,6 +28,8 @@ const CLEAR_OUTPUT: &str = "application/vnd.brooklet.clear-output+json";
 #[derive(Default)]
 pub struct Link {
     pub worker: Option<Arc<Worker>>,
+    /// The key of the image that the worker loaded.
+    image: String,
     /// The revision in force there.
     pub committed: Option<Arc<Revision>>,
     /// How the last cell's code ended in the worker; taken by the cell that waits for it.
@@ -66,22 +69,26 @@ impl Shared {
         self.interrupts.enter(phase).map_err(|_| errors::interrupted("stopped between two steps"))
     }
 
-    /// A worker that lives.
-    pub fn worker(self: &Arc<Self>) -> Result<Arc<Worker>> {
-        if let Some(worker) = &self.link().worker
-            && worker.is_alive()
-        {
-            return Ok(worker.clone());
-        }
+    /// A worker that lives, on the image that holds the package's dependencies.
+    fn worker(self: &Arc<Self>, package: Option<&Arc<PackageSpec>>) -> Result<Arc<Worker>> {
         let image = {
             let _phase = self.enter(Phase::Compiling)?;
-            self.image.get().map_err(|it| errors::build(&it))?
+            self.image.get(package).map_err(|it| errors::build(&it))?
         };
         let Some(image) = image else {
             return Err(errors::interrupted(
                 "the image goes on building; a cell that needs it waits for it again",
             ));
         };
+        let (running, is_other) = {
+            let link = self.link();
+            (link.worker.clone().filter(|it| it.is_alive()), link.image != image.key)
+        };
+        match running {
+            Some(worker) if !is_other => return Ok(worker),
+            Some(_) => self.leave_image(),
+            None => {}
+        }
         if self.forget_worker() {
             let lost = self.cells_lost();
             let line =
@@ -92,8 +99,27 @@ impl Shared {
         let worker = Arc::new(Worker::start(&image, &self.base, listener).map_err(|it| errors::build(&it))?);
         let mut link = self.link();
         link.worker = Some(worker.clone());
+        link.image = image.key.clone();
         link.committed = None;
         Ok(worker)
+    }
+
+    /// Ends worker and cells, because other dependencies mean another image: types of the two are not the same.
+    fn leave_image(&self) {
+        let cells = locked(&self.cells).take();
+        let variables = cells.as_ref().map(|it| it.variables()).unwrap_or_default();
+        if let Some(cells) = cells {
+            cells.kill();
+        }
+        self.forget_worker();
+        let mut line =
+            "note: the dependencies are others now, so a new worker starts and computes again what is needed"
+                .to_owned();
+        if !variables.is_empty() {
+            let names: Vec<String> = variables.into_iter().map(|it| it.name).collect();
+            line = format!("{line}; lost with the old one: {}", super::text::list(&names));
+        }
+        self.screen.stream(Stream::Stderr, &format!("{line}\n"));
     }
 
     /// Drops what is left of a worker: its values are gone. False if there was none.
@@ -112,7 +138,7 @@ impl Shared {
 
     /// A worker in which the revision is in force.
     pub fn commit(self: &Arc<Self>, revision: &Arc<Revision>) -> Result<Arc<Worker>> {
-        let worker = self.worker()?;
+        let worker = self.worker(revision.package.as_ref())?;
         let committed = self.link().committed.clone();
         if committed.as_ref().is_some_and(|it| it.number == revision.number) {
             return Ok(worker);
@@ -139,7 +165,7 @@ impl Shared {
             }
             Err(Refusal::Load { message }) => Err(errors::plain("LoadError", message)),
             Err(Refusal::Edges { mismatches }) => {
-                let diagnostics = errors::edge_mismatches(&mismatches, &revision.graph);
+                let diagnostics = edge_mismatches(&mismatches, &revision.graph);
                 errors::problems(&diagnostics, &revision.sources, &[])
                     .map_or_else(|| Err(errors::plain("LoadError", "the worker refused the graph")), Err)
             }
@@ -165,6 +191,9 @@ struct Ears(std::sync::Weak<Shared>);
 impl Listener for Ears {
     fn event(&self, _request: u64, event: Event) {
         let Some(shared) = self.0.upgrade() else { return };
+        if let Event::DidWarn { message, .. } = &event {
+            shared.screen.stream(Stream::Stderr, &format!("warning: {message}\n"));
+        }
         shared.knowledge().mirror.apply(&event);
         let painter = shared.painter();
         if let Some(painter) = &*painter {

@@ -72,6 +72,8 @@ pub enum OptValue {
     TwoNodes,
     /// `k=v` where `k` is an input or a node.
     Pair,
+    /// `k`, `k=v` or `k=[v, w]` of tags.
+    Tag,
     File,
     /// One or more files, up to the next option.
     Files,
@@ -192,12 +194,12 @@ pub static MAGICS: &[Magic] = &[
         kind: Kind::Line,
         arguments: Arguments::Nothing,
         options: &[
-            repeated("--tag", OptValue::Pair, "only nodes with this tag"),
+            repeated("--tag", OptValue::Tag, "only nodes with this tag, with this value or one of a list"),
             option("--as", OptValue::OneOf(&["json"]), "a list sorted by name, for machines"),
         ],
         summary: "Lists the nodes: name, type, place, documentation.",
         details: "",
-        examples: &["%nodes", "%nodes --tag owner=ds --as json"],
+        examples: &["%nodes", "%nodes --tag owner=ds --as json", "%nodes --tag owner --tag region=[us,uk]"],
     },
     Magic {
         name: "source",
@@ -360,6 +362,7 @@ impl Opt {
             OptValue::Node => "NODE".to_owned(),
             OptValue::TwoNodes => "A B".to_owned(),
             OptValue::Pair => "k=v".to_owned(),
+            OptValue::Tag => "k[=v]".to_owned(),
             OptValue::File => "FILE".to_owned(),
             OptValue::Files => "FILE…".to_owned(),
             OptValue::OneOf(words) => words.join("|"),

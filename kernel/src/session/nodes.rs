@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use brooklet_graph::graph::{Graph, Node, NodeKind, check_targets};
+use brooklet_graph::graph::{Literals, Node, NodeKind, TagFilter, check_targets};
 use brooklet_graph::picture::{self, Selection, View};
 use brooklet_graph::wire::MimeBundle;
 
@@ -10,7 +10,7 @@ use super::errors::{self, Result};
 use super::grammar::Call;
 use super::interrupts::Phase;
 use super::link::is_fresh;
-use super::run::names;
+use super::run::{configured, given_nodes, names};
 use super::text::{self, Table};
 use super::words::unquote;
 use super::{Execution, Shared};
@@ -24,7 +24,7 @@ const ROWS: usize = 1000;
 /// The text of a node's function with its documentation; `None` for an input.
 pub fn source_of<'a>(revision: &'a Revision, node: &Node) -> Option<&'a str> {
     let functions = revision.parsed.files.iter().flat_map(|it| &it.functions);
-    let function = functions.into_iter().find(|it| !node.function.is_empty() && it.path == node.function)?;
+    let function = functions.into_iter().find(|it| !node.origin.is_empty() && it.path == node.origin)?;
     Some(revision.sources.text(function.span))
 }
 
@@ -47,9 +47,14 @@ impl Execution<'_> {
 
     /// `%nodes [--tag k=v] [--as json]`
     pub(super) fn nodes(&self, call: &Call) -> Result<()> {
-        let tags = call.option_pairs("--tag").map_err(|it| errors::usage(&it))?;
         let revision = self.revision()?;
-        let chosen = with_tags(&revision.graph, &tags);
+        let mut chosen: Vec<&Node> = revision.graph.nodes.values().collect();
+        // One after the other, because a tag may be asked for twice.
+        for it in call.values("--tag") {
+            let with = revision.graph.with_tags(&TagFilter::from([tag(&it)]));
+            let with = with.map_err(|it| errors::usage(&call.error(it)))?;
+            chosen.retain(|node| with.iter().any(|it| it.name == node.name));
+        }
         if call.value("--as").is_some() {
             let mut view = View::of(&revision.graph, &Selection::default());
             view.nodes.retain(|it| chosen.iter().any(|node| node.name == it.name));
@@ -123,8 +128,11 @@ impl Execution<'_> {
                 .map(|it| it.name.clone())
                 .collect();
         }
-        let inputs = self.literals(&inputs);
-        let diagnostics = check_targets(graph, &targets, &names(&inputs), &names(&overrides));
+        let of_run: Literals = inputs;
+        let inputs = self.literals(&of_run);
+        let mut diagnostics = check_targets(graph, &targets, &names(&inputs), &names(&overrides));
+        diagnostics.extend(given_nodes(&revision, &of_run));
+        diagnostics.extend(configured(&self.shared.knowledge().config, &of_run));
         let known = errors::problems(&diagnostics, &revision.sources, &[]);
         // Of unknown targets the worker could say nothing that is not said already.
         let targets: Vec<String> = targets.into_iter().filter(|it| graph.nodes.contains_key(it)).collect();
@@ -135,8 +143,8 @@ impl Execution<'_> {
         drop(phase);
         let failures = failures.map_err(|it| self.shared.died(&it, "it checked the targets"))?;
         let told: Vec<_> =
-            failures.into_iter().filter(|it| known.is_none() || it.kind != "MissingInput").collect();
-        let failed = (!told.is_empty()).then(|| errors::failures(&told, graph));
+            failures.into_iter().filter(|it| known.is_none() || it.kind != "missing-input").collect();
+        let failed = (!told.is_empty()).then(|| errors::failures(&told, graph, &revision.sources));
         match (known, failed) {
             (Some(first), Some(second)) => Err(joined(first, second)),
             (Some(error), None) | (None, Some(error)) => Err(error),
@@ -177,12 +185,15 @@ fn joined(mut first: CellError, second: CellError) -> CellError {
     first
 }
 
-/// Nodes that have every one of the tags.
-fn with_tags<'a>(graph: &'a Graph, tags: &[(String, String)]) -> Vec<&'a Node> {
-    let has = |node: &Node, (key, value): &(String, String)| {
-        node.tags.get(key).is_some_and(|it| it.contains(&unquote(value)))
+/// `owner`, `owner=ds`, `region=[us, "uk"]`: a tag, and which values are asked for.
+fn tag(text: &str) -> (String, Option<Vec<String>>) {
+    let Some((key, value)) = text.split_once('=') else { return (text.to_owned(), None) };
+    let values = match value.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
+        Some(list) if list.trim().is_empty() => Vec::new(),
+        Some(list) => list.split(',').map(|it| unquote(it.trim())).collect(),
+        None => vec![unquote(value)],
     };
-    graph.nodes.values().filter(|node| tags.iter().all(|tag| has(node, tag))).collect()
+    (key.to_owned(), Some(values))
 }
 
 /// Code with its colours; line numbers as in the file, so that errors can be found.
@@ -222,13 +233,14 @@ mod tests {
         let mut tagged = node("total", &["spend"]);
         tagged.tags.insert("owner".into(), vec!["ds".into(), "web".into()]);
         let graph = graph(vec![node("spend", &[]), tagged]);
-        let find = |tags: &[(&str, &str)]| {
-            let tags: Vec<_> = tags.iter().map(|it| (it.0.to_owned(), it.1.to_owned())).collect();
-            with_tags(&graph, &tags).len()
-        };
-        assert_eq!(find(&[]), 2);
-        assert_eq!(find(&[("owner", "\"web\"")]), 1);
-        assert_eq!(find(&[("owner", "ds"), ("pii", "no")]), 0);
+        let find =
+            |tags: &[&str]| graph.with_tags(&tags.iter().map(|it| tag(it)).collect()).map(|it| it.len());
+        assert_eq!(find(&[]), Ok(2));
+        assert_eq!(find(&["owner=\"web\""]), Ok(1));
+        assert_eq!(find(&["owner"]), Ok(1));
+        assert_eq!(find(&["owner=[ml, ds]"]), Ok(1));
+        assert_eq!(find(&["owner=ds", "pii=no"]), Ok(0));
+        assert!(find(&["owner=[]"]).is_err());
     }
 
     #[test]

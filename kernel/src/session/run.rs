@@ -56,7 +56,7 @@ pub struct Tally {
 impl Tally {
     pub fn apply(&mut self, event: &Event) {
         let (node, state) = match event {
-            Event::WillPlan { .. } | Event::WillRun { .. } => return,
+            Event::WillPlan { .. } | Event::WillRun { .. } | Event::DidWarn { .. } => return,
             Event::DidRun { node, milliseconds, changed, .. } => {
                 (node, State::Done { milliseconds: *milliseconds, changed: *changed })
             }
@@ -165,7 +165,9 @@ impl Execution<'_> {
                 self.warn_unused(request, &unused);
                 Ok(bundle)
             }
-            Ok((Outcome::Failed { failures }, _)) => Err(errors::failures(&failures, &revision.graph)),
+            Ok((Outcome::Failed { failures }, _)) => {
+                Err(errors::failures(&failures, &revision.graph, &revision.sources))
+            }
             Ok((Outcome::Interrupted, _)) => {
                 let ran = self.shared.tally().ran();
                 let kept = format!(
@@ -194,6 +196,7 @@ impl Execution<'_> {
         let mut diagnostics =
             check_targets(&revision.graph, &request.targets, &names(inputs), &names(&request.overrides));
         diagnostics.extend(given_nodes(revision, &request.inputs));
+        diagnostics.extend(configured(&self.shared.knowledge().config, &request.inputs));
         match errors::problems(&diagnostics, &revision.sources, &[]) {
             Some(error) => Err(error),
             None => Ok(()),
@@ -235,8 +238,21 @@ pub fn names(literals: &Literals) -> BTreeSet<String> {
     literals.keys().cloned().collect()
 }
 
+/// Inputs of this run that are configured: a name is one or the other.
+pub fn configured(config: &Literals, inputs: &Literals) -> Vec<brooklet_graph::diagnostic::Diagnostic> {
+    let both = inputs.keys().filter(|it| config.contains_key(*it));
+    both.map(|name| {
+        brooklet_graph::diagnostic::Diagnostic::error(
+            "input-is-configured",
+            format!("`{name}` is configured, so it cannot be an input of this run as well"),
+        )
+        .hint(format!("take it back with `%config {name}=`, or configure the other value"))
+    })
+    .collect()
+}
+
 /// Inputs of this run that are names of transforms.
-fn given_nodes(revision: &Revision, inputs: &Literals) -> Vec<brooklet_graph::diagnostic::Diagnostic> {
+pub fn given_nodes(revision: &Revision, inputs: &Literals) -> Vec<brooklet_graph::diagnostic::Diagnostic> {
     let is_transform =
         |name: &&String| revision.graph.nodes.get(*name).is_some_and(|it| it.kind == NodeKind::Transform);
     let names = inputs.keys().filter(is_transform);

@@ -7,8 +7,9 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use brooklet_graph::graph::NodeKind;
+use brooklet_graph::graph::{Node, NodeKind, PartOf, Place};
 use brooklet_graph::parse::cell::{self, Binding, CellPlan, CellScope, Completeness};
+use brooklet_graph::spec::FnSpec;
 use brooklet_graph::wire::{Failure, MimeBundle, Show};
 
 use super::display::fresh_id;
@@ -103,7 +104,7 @@ impl Execution<'_> {
         {
             // The worker knows the error with its sources, unless its type tells none.
             return Err(match reply.failure.clone() {
-                Some(failure) => errors::failures(&[failure], &revision.graph),
+                Some(failure) => errors::failures(&[failure], &revision.graph, &revision.sources),
                 None => question_mark(&last_words),
             });
         }
@@ -117,7 +118,7 @@ impl Execution<'_> {
             (Err(error), _) => Err(error.to_cell_error()),
             (Ok(_), Some(Ok(reply))) if reply.failure.is_some() => {
                 let failures: Vec<_> = reply.failure.into_iter().map(in_cell).collect();
-                Err(errors::failures(&failures, &revision.graph))
+                Err(errors::failures(&failures, &revision.graph, &revision.sources))
             }
             (Ok(reply), _) => {
                 if let Some(content) = reply.content {
@@ -137,7 +138,8 @@ impl Shared {
         }
         let image = {
             let _phase = self.enter(Phase::Compiling)?;
-            self.image.get().map_err(|it| errors::build(&it))?
+            let package = self.knowledge().revision.as_ref().and_then(|it| it.package.clone());
+            self.image.get(package.as_ref()).map_err(|it| errors::build(&it))?
         };
         match image {
             Some(image) => Ok(self.make_cells(&image)),
@@ -217,7 +219,8 @@ fn image_sources(image: &Image) -> Vec<(String, String)> {
         .and_then(|it| it.get("polars"))
         .map_or_else(|| "\"*\"".to_owned(), toml::Value::to_string);
     let path = toml::Value::String(image.source.to_string_lossy().into_owned());
-    vec![("brooklet".to_owned(), format!("{{ path = {path} }}")), ("polars".to_owned(), polars)]
+    let own = [("brooklet".to_owned(), format!("{{ path = {path} }}")), ("polars".to_owned(), polars)];
+    own.into_iter().chain(image.package_sources.iter().cloned()).collect()
 }
 
 /// A cell that stops in the middle. rustc would blame what is generated behind it.
@@ -244,26 +247,48 @@ fn in_cell(mut failure: Failure) -> Failure {
 pub fn scope(revision: &Revision) -> CellScope {
     let functions = || revision.parsed.files.iter().flat_map(|it| &it.functions);
     let mut scope = CellScope { crate_name: reload::CRATE.to_owned(), ..CellScope::default() };
+    let find = |node: &Node| functions().find(|it| it.path == node.origin);
     for node in revision.graph.nodes.values() {
-        let binding = match node.kind {
-            NodeKind::Transform => functions().find(|it| it.path == node.function).map(|it| {
-                Binding::Function { path: it.path.clone(), arity: it.params.len(), is_async: it.is_async }
+        let binding = match (node.kind, &node.part) {
+            (NodeKind::Transform, Some(PartOf::Column { .. })) => Some(Binding::Column),
+            (NodeKind::Transform, Some(PartOf::Field(field))) => find(node).map(|it| Binding::Part {
+                path: it.path.clone(),
+                arity: it.params.len(),
+                is_async: it.is_async,
+                field: field.clone(),
             }),
-            NodeKind::Input => revision.graph.nodes.values().find_map(|consumer| {
-                let dependency = consumer.dependencies.iter().find(|it| it.name == node.name)?;
-                let function = functions().find(|it| it.path == consumer.function)?;
-                Some(Binding::Input {
-                    consumer_path: function.path.clone(),
-                    arity: function.params.len(),
-                    parameter: dependency.parameter,
-                })
+            (NodeKind::Transform, None) => find(node).map(|it| Binding::Function {
+                path: it.path.clone(),
+                arity: it.params.len(),
+                is_async: it.is_async,
             }),
+            (NodeKind::Input, _) => input_binding(revision, node, &find),
         };
         if let Some(binding) = binding {
             scope.nodes.insert(node.name.clone(), binding);
         }
     }
     scope
+}
+
+/// An input is known by a parameter that takes it, best one that takes it alone.
+fn input_binding<'a>(
+    revision: &Revision,
+    input: &Node,
+    find: &dyn Fn(&Node) -> Option<&'a FnSpec>,
+) -> Option<Binding> {
+    let mut members = None;
+    for (consumer, dependency) in revision.graph.consumers(&input.name) {
+        // A part of a configured value has no parameter.
+        let Some(function) = find(consumer).filter(|_| consumer.part.is_none()) else { continue };
+        let (consumer_path, arity, parameter) =
+            (function.path.clone(), function.params.len(), dependency.parameter);
+        if dependency.place == Place::Whole {
+            return Some(Binding::Input { consumer_path, arity, parameter });
+        }
+        members.get_or_insert(Binding::Member { consumer_path, arity, parameter });
+    }
+    members
 }
 
 /// Parts the lines at the top that start with `:` from the rest. Line ends stay with the first part, so
@@ -380,8 +405,14 @@ mod tests {
     #[test]
     fn the_place_of_a_panic_in_generated_code_is_left_out() {
         let chain = vec!["src/lib.rs:140:17".to_owned(), "transforms/a.rs:3:1".to_owned()];
-        let failure =
-            Failure { kind: "Panic".into(), node: String::new(), message: "x".into(), chain, hint: None };
+        let failure = Failure {
+            kind: "Panic".into(),
+            node: String::new(),
+            message: "x".into(),
+            chain,
+            hint: None,
+            place: None,
+        };
         assert_eq!(in_cell(failure).chain, ["transforms/a.rs:3:1"]);
     }
 

@@ -5,7 +5,6 @@ use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
 use brooklet_graph::graph::{Dependency, Graph, Node, NodeKind};
-use brooklet_graph::source::Span;
 use brooklet_graph::wire::MimeBundle;
 
 use crate::engine::{Output, Stream};
@@ -18,7 +17,7 @@ pub fn node(name: &str, needs: &[&str]) -> Node {
         parameter,
         optional: false,
         ty: "&Series".to_owned(),
-        span: Span::default(),
+        ..Dependency::default()
     };
     Node {
         name: name.to_owned(),
@@ -31,14 +30,13 @@ pub fn node(name: &str, needs: &[&str]) -> Node {
         dependencies: needs.iter().enumerate().map(dependency).collect(),
         fingerprint: if is_input { String::new() } else { format!("f-{name}") },
         function: if is_input { String::new() } else { format!("t::{name}") },
-        span: Span::default(),
-        type_span: Span::default(),
+        ..Node::default()
     }
 }
 
 /// A graph of nodes in topological order.
 pub fn graph(nodes: Vec<Node>) -> Graph {
-    Graph { nodes: nodes.into_iter().map(|it| (it.name.clone(), it)).collect() }
+    Graph { nodes: nodes.into_iter().map(|it| (it.name.clone(), it)).collect(), ..Graph::default() }
 }
 
 /// Keeps what is shown.

@@ -3,13 +3,14 @@
 //! Literals stay raw text. What they mean is decided where the consuming parameter's type is known, so a
 //! wrong literal is told by the run that needs it, or by `%check`.
 
-use brooklet_graph::graph::{Graph, Literals, NodeKind};
+use brooklet_graph::graph::{Graph, Literals, NodeKind, consulted_keys, diff, possible_nodes};
 
 use super::Execution;
 use super::errors::{self, Result};
 use super::grammar::Call;
 use super::text::{self, Table};
 use crate::engine::Stream;
+use crate::reload::Revision;
 
 /// Sets values; an empty one takes the name back. Returns the names that changed.
 fn set(values: &mut Literals, pairs: Vec<(String, String)>) -> Vec<String> {
@@ -54,9 +55,24 @@ impl Execution<'_> {
             let error = call.error(format!("`{name}` is an input; take it back with `%input {name}=` first"));
             return Err(errors::usage(&error));
         }
+        let given: Vec<String> = pairs.iter().filter(|it| !it.1.is_empty()).map(|it| it.0.clone()).collect();
         let changed = set(&mut knowledge.config, pairs);
         stale(&mut knowledge, &changed);
-        Ok(())
+        let (config, before) = (knowledge.config.clone(), knowledge.revision.clone());
+        drop(knowledge);
+        self.shared.reloader.configure(config);
+        if self.shared.watched().is_empty() {
+            return Ok(());
+        }
+        let revision = self.revision()?;
+        for warning in unread(&given, &revision) {
+            self.output.stream(Stream::Stderr, &format!("warning: {warning}\n"));
+        }
+        // The picture is news only where the shape of the graph is another one.
+        match before.map(|it| diff(&it.graph, &revision.graph)) {
+            Some(change) if change.is_empty() => Ok(()),
+            _ => self.draw_change(),
+        }
     }
 
     /// `%input k=v …`
@@ -104,6 +120,21 @@ fn stale(knowledge: &mut super::Knowledge, changed: &[String]) {
     if let Some(revision) = knowledge.revision.clone() {
         knowledge.mirror.stale(changed, &revision.graph);
     }
+}
+
+/// Configured names that neither a condition asks for nor a node takes or is replaced by.
+fn unread(given: &[String], revision: &Revision) -> Vec<String> {
+    let known = consulted_keys(&revision.parsed.files);
+    let nodes = || revision.graph.nodes.keys().map(String::as_str);
+    // A configured node that nothing takes is in the graph no more, but its function is.
+    let possible = possible_nodes(&revision.parsed.files);
+    let is_known = |it: &str| known.contains(it) || nodes().any(|name| name == it) || possible.contains(it);
+    let odd = given.iter().filter(|it| !is_known(it));
+    odd.map(|name| {
+        let near = text::did_you_mean(name, known.iter().map(String::as_str).chain(nodes()));
+        format!("nothing reads `{name}`{near}")
+    })
+    .collect()
 }
 
 /// What is odd about names that were given.

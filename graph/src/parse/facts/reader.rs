@@ -7,6 +7,7 @@
 use blake3::Hasher;
 
 use super::{Ambient, Fact, How, Include, Known, Role, captures, holds_items, is_colon, string_value};
+use crate::parse::attributes::own_at;
 use crate::parse::items::Item;
 use crate::parse::lex::Kind;
 use crate::parse::tokens::{Lexed, Range, is_keyword, is_primitive, plain};
@@ -47,7 +48,7 @@ impl<'a, 'b> Reader<'a, 'b> {
         }
     }
 
-    pub fn fact(mut self, names: Vec<(&'a str, Role)>, scope: Option<usize>) -> Fact<'a> {
+    pub fn fact(mut self, names: Vec<(&'a str, Role)>, scope: Option<usize>) -> Fact<&'a str> {
         self.mentions.sort_unstable();
         self.mentions.dedup();
         Fact {
@@ -127,6 +128,11 @@ impl<'a, 'b> Reader<'a, 'b> {
         let mut index = item.range.start;
         while index < head_end {
             if let Some(end) = self.doc_attribute(index).filter(|_| !self.keep_docs) {
+                index = end;
+                continue;
+            }
+            // What ours say is in the graph: a default that changes is another value, not another code.
+            if let Some(end) = own_at(lexed, index) {
                 index = end;
                 continue;
             }

@@ -162,3 +162,15 @@ fn nothing_at_all_is_a_cell() {
     assert_eq!(parse("").unwrap(), Cell::default());
     assert_eq!(parse(" \n\n").unwrap().magics.len(), 0);
 }
+
+#[test]
+fn a_magic_is_open_while_a_bracket_is() {
+    for open in ["%input a=[1,", "%input a=[1,\n 2,", "%config x=1\n%input a={b = 1,", "%run a \\"] {
+        assert!(is_open(open), "{open}");
+    }
+    for closed in
+        ["%input a=[1]", "%run a\nlet x = [1,", "%input a=\"[", "let x = [", "%%transform a\npub fn a(", ""]
+    {
+        assert!(!is_open(closed), "{closed}");
+    }
+}

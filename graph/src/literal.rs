@@ -1,4 +1,4 @@
-//! The text of a literal as a TOML value.
+//! The text of a literal as a TOML value: of magics, of attributes, of configuration alike.
 //!
 //! The structure (lists, tables, `null`) is read here, because TOML has no null and its crate stops at 64
 //! bits; strings, floats and dates are left to the `toml` crate. Tables may also be written as JSON objects.
@@ -23,8 +23,8 @@ pub enum Item {
 /// Lists in lists, at most: a literal is data, and its reader must not overflow the stack.
 const DEPTH: usize = 64;
 
-/// `None` where the text is not one whole value.
-pub(super) fn parse(text: &str) -> Option<Item> {
+/// Reads a literal; `None` where the text is not one whole value, and so is a string.
+pub fn parse(text: &str) -> Option<Item> {
     let mut reader = Reader { rest: text, depth: 0 };
     let item = reader.item()?;
     reader.skip_space();
@@ -184,6 +184,16 @@ fn integer(token: &str) -> Option<i128> {
         _ => plain.parse().ok()?,
     };
     Some(sign * magnitude)
+}
+
+/// Names what a TOML value of time is that has no [`Item`], since polars and chrono have several types for it: a
+/// type that reads it from text still can.
+pub fn moment(text: &str) -> Option<&'static str> {
+    match toml::from_str::<toml::Table>(&format!("x = {text}")).ok()?.get("x")? {
+        toml::Value::Datetime(it) if it.offset.is_some() => Some("a date and time in a time zone"),
+        toml::Value::Datetime(it) if it.date.is_none() => Some("a time of day"),
+        _ => None,
+    }
 }
 
 fn date(moment: &toml::value::Datetime) -> Option<Item> {

@@ -1,0 +1,74 @@
+//! `#[config(..)]`: when a variant is there.
+
+use super::super::Own;
+use super::super::meta::{Body, Expr, Meta, Mistake};
+use super::{Reader, list_items};
+use crate::spec::{Condition, Literal};
+
+impl Reader<'_, '_> {
+    pub(super) fn config(&mut self, own: &Own) -> Result<(), Mistake> {
+        for meta in self.metas(own)? {
+            if let Some(condition) = self.condition(&meta)? {
+                self.read.shape.conditions.push(condition);
+            }
+        }
+        self.read.shape.conditions_span.get_or_insert(own.span);
+        Ok(())
+    }
+
+    /// `None` where the key is unknown, and that was told.
+    fn condition(&mut self, meta: &Meta) -> Result<Option<Condition>, Mistake> {
+        const KNOWN: [&str; 8] =
+            ["when", "when_not", "when_in", "when_not_in", "any", "all", "not", "otherwise"];
+        let name = meta.name.as_ref().map(|it| it.0.as_str());
+        let Some(name) = name.filter(|it| KNOWN.contains(it)) else {
+            self.unknown_key("config", meta, &KNOWN);
+            return Ok(None);
+        };
+        let inner = match (&meta.body, name) {
+            (Body::Flag, "otherwise") => return Ok(Some(Condition::Otherwise)),
+            (Body::Holds(inner), it) if it != "otherwise" && !inner.is_empty() => inner,
+            (_, "otherwise") => return Err(Mistake::new(meta.span, "`otherwise` takes nothing")),
+            _ => return Err(Mistake::new(meta.span, format!("expected `{name}(..)`"))),
+        };
+        if let "when" | "when_not" | "when_in" | "when_not_in" = name {
+            let keys = inner.iter().map(|it| comparison(it, name)).collect::<Result<Vec<_>, _>>()?;
+            return Ok(Some(one_or(keys, Condition::All)));
+        }
+        let mut conditions = Vec::new();
+        for it in inner {
+            conditions.extend(self.condition(it)?);
+        }
+        if conditions.iter().any(|it| matches!(it, Condition::Otherwise)) {
+            return Err(Mistake::new(meta.span, "`otherwise` stands alone: it is about the other variants"));
+        }
+        Ok(Some(match name {
+            "any" => one_or(conditions, Condition::Any),
+            "all" => one_or(conditions, Condition::All),
+            _ if conditions.len() == 1 => Condition::Not(Box::new(conditions.remove(0))),
+            _ => return Err(Mistake::new(meta.span, "`not` takes one condition")),
+        }))
+    }
+}
+
+fn comparison(meta: &Meta, kind: &str) -> Result<Condition, Mistake> {
+    let (Some((key, _)), Body::Is(Expr::Literal(literal))) = (&meta.name, &meta.body) else {
+        return Err(Mistake::new(meta.span, format!("expected `{kind}(key = literal)`")));
+    };
+    let one_of = if kind.contains("_in") {
+        if !literal.raw.starts_with('[') {
+            return Err(Mistake::new(
+                literal.span,
+                format!("`{kind}` takes a list: `{key} = [{}]`", literal.raw),
+            ));
+        }
+        list_items(&literal.raw).into_iter().map(|raw| Literal { raw, span: literal.span }).collect()
+    } else {
+        vec![literal.clone()]
+    };
+    Ok(Condition::Is { key: key.clone(), one_of, not: kind.starts_with("when_not") })
+}
+
+fn one_or(mut all: Vec<Condition>, join: fn(Vec<Condition>) -> Condition) -> Condition {
+    if all.len() == 1 { all.remove(0) } else { join(all) }
+}

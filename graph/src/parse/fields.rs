@@ -1,0 +1,141 @@
+//! `#[extract_fields]`: which fields a struct has.
+//!
+//! The struct is looked for by name in the watched files, first in the function's own. One that stands elsewhere
+//! cannot be read, so its fields must be named; whether they are there, rustc then says.
+
+use super::items::{Item, ItemKind, Level};
+use super::tokens::Lexed;
+use crate::diagnostic::Diagnostic;
+use crate::graph::{held_type, similar};
+use crate::source::Span;
+use crate::spec::{FileSpec, FnSpec, Part, Parts};
+
+/// A public field: its name and its type as written.
+type Field = (String, String);
+
+/// A struct: its name and its public fields.
+pub(super) type Struct = (String, Vec<Field>);
+
+/// Completes the fields of all functions, and tells which are not there.
+pub(super) fn resolve(files: &mut [FileSpec], structs: &[&[Struct]], problems: &mut Vec<Diagnostic>) {
+    for (file, spec) in files.iter_mut().enumerate() {
+        for function in &mut spec.functions {
+            if matches!(function.shape.parts, Some(Parts::Fields { .. })) {
+                fields_of(function, file, structs, problems);
+            }
+        }
+    }
+}
+
+fn fields_of(function: &mut FnSpec, file: usize, structs: &[&[Struct]], problems: &mut Vec<Diagnostic>) {
+    let held = held_type(&function.output).to_owned();
+    let output_span = function.output_span;
+    let Some(Parts::Fields { parts, all, span }) = &mut function.shape.parts else { return };
+    let (all, span) = (*all, *span);
+    let bare = held.split('<').next().unwrap_or(&held);
+    let name = bare.rsplit("::").next().unwrap_or(bare).trim();
+    let named = |it: usize| structs[it].iter().filter(|it| it.0 == name).map(|it| &it.1).collect::<Vec<_>>();
+    let mut found: Vec<&Vec<Field>> = named(file);
+    if found.is_empty() {
+        found = (0..structs.len()).flat_map(named).collect();
+        found.dedup();
+    }
+    match (found.as_slice(), all) {
+        ([], false) => {}
+        ([], true) => problems.push(
+            Diagnostic::error("unknown-field", format!("no watched file holds the struct `{name}`"))
+                .at(span, "which fields it has is not known")
+                .at(output_span, "")
+                .hint("name them: `#[extract_fields(train, test)]`"),
+        ),
+        ([_, _, ..], true) => problems.push(
+            Diagnostic::error("unknown-field", format!("several files hold a struct `{name}`"))
+                .at(span, "which of them is meant, only the compiler knows")
+                .at(output_span, "")
+                .hint("name the fields: `#[extract_fields(train, test)]`"),
+        ),
+        // Named ones of one struct among several: the compiler says whether they are there.
+        ([_, _, ..], false) => {}
+        ([fields], true) => {
+            if fields.is_empty() {
+                problems.push(
+                    Diagnostic::error("unknown-field", format!("`{name}` has no public field"))
+                        .at(span, "a node for each would be none")
+                        .hint("write `pub` before the fields that are to be nodes"),
+                );
+            }
+            let part = |(name, ty): &Field| Part {
+                of: name.clone(),
+                node: name.clone(),
+                ty: Some(ty.clone()),
+                span,
+                ..Part::default()
+            };
+            *parts = fields.iter().map(part).collect();
+        }
+        ([fields], false) => {
+            for part in parts.iter_mut() {
+                match fields.iter().find(|it| it.0 == part.of) {
+                    Some(field) => part.ty = Some(field.1.clone()),
+                    None => problems.push(unknown(name, &part.of, part.span, fields)),
+                }
+            }
+        }
+    }
+}
+
+fn unknown(name: &str, field: &str, span: Span, fields: &[Field]) -> Diagnostic {
+    let diagnostic =
+        Diagnostic::error("unknown-field", format!("`{name}` has no public field `{field}`")).at(span, "");
+    let names = || fields.iter().map(|it| it.0.as_str());
+    match similar(field, names()).first() {
+        Some(near) => diagnostic.hint(format!("did you mean `{near}`?")),
+        None => {
+            let all: Vec<String> = names().map(|it| format!("`{it}`")).collect();
+            diagnostic.hint(format!("its public fields are {}", all.join(", ")))
+        }
+    }
+}
+
+/// The structs of a file, those of inline modules too.
+pub(super) fn structs(lexed: &Lexed<'_>, level: &Level) -> Vec<Struct> {
+    let mut found = Vec::new();
+    let mut open: Vec<&Item> = level.items.iter().rev().collect();
+    while let Some(item) = open.pop() {
+        open.extend(item.items.iter().rev().filter(|_| item.kind == ItemKind::Mod));
+        let Some(name) = item.name.filter(|_| item.kind == ItemKind::Type && lexed.is(item.head, "struct"))
+        else {
+            continue;
+        };
+        let span = lexed.span(item.range);
+        let text = lexed.text.get(span.start as usize..span.end as usize).unwrap_or_default();
+        if let Ok(parsed) = syn::parse_str::<syn::ItemStruct>(text) {
+            found.push((lexed.text(name).to_owned(), public_fields(&parsed)));
+        }
+    }
+    found
+}
+
+fn public_fields(item: &syn::ItemStruct) -> Vec<Field> {
+    let is_public = |it: &&syn::Field| matches!(it.vis, syn::Visibility::Public(_));
+    let fields = item.fields.iter().filter(is_public);
+    fields
+        .filter_map(|it| {
+            let name = it.ident.as_ref()?.to_string();
+            let ty = &it.ty;
+            let text = quote::quote!(#ty).to_string();
+            Some((super::tokens::plain(&name).to_owned(), tidy(&text)))
+        })
+        .collect()
+}
+
+/// Tokens as people write a type.
+fn tidy(tokens: &str) -> String {
+    let mut text = tokens.to_owned();
+    for (from, to) in
+        [(" :: ", "::"), (" < ", "<"), (" >", ">"), ("& ", "&"), (" ,", ","), ("< ", "<"), (" <", "<")]
+    {
+        text = text.replace(from, to);
+    }
+    text
+}

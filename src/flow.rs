@@ -1,0 +1,326 @@
+//! A dataflow compiled into a program, and the driver that runs it.
+//!
+//! [`flow!`](crate::flow) turns modules of transforms into a [`Flow`]; a [`Builder`] gives it its configuration
+//! and makes a [`Driver`]. What the notebook's kernel asks of its worker, a program asks of the same driver:
+//!
+//! ```ignore
+//! mod transforms { pub mod marketing; }
+//!
+//! let mut driver = Driver::builder(flow!(transforms::marketing)).config("region", "us").build()?;
+//! let results = driver.run(&Request::of(["spend_mean"]).input("spend", spend))?;
+//! let mean: f64 = *results.get("spend_mean")?;
+//! ```
+
+mod results;
+
+use std::any::Any;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::PathBuf;
+
+use brooklet_graph::diagnostic::{self, Diagnostic, Severity};
+use brooklet_graph::graph::{self, Graph, Literals, Node, Options, TagFilter, edge_mismatches};
+use brooklet_graph::source::{SourceFile, Sources};
+use brooklet_graph::spec::FileSpec;
+use brooklet_graph::wire::{Event, Failure};
+
+pub use results::{ResultError, Results, RunError};
+
+use crate::driver::{CommitError, Driver, Request};
+use crate::glue::Table;
+use crate::value::Value;
+
+/// Transform files of a program: what they say, and the functions themselves.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// The specs as JSON.
+    specs: &'static str,
+    /// Display path and text of each file.
+    sources: &'static [(&'static str, &'static str)],
+    type_key: &'static str,
+    functions: fn() -> Table,
+}
+
+impl Flow {
+    /// Called by what `flow!` generates.
+    #[doc(hidden)]
+    pub const fn new(
+        specs: &'static str,
+        sources: &'static [(&'static str, &'static str)],
+        type_key: &'static str,
+        functions: fn() -> Table,
+    ) -> Flow {
+        Flow { specs, sources, type_key, functions }
+    }
+
+    fn sources(&self) -> Sources {
+        let mut sources = Sources::default();
+        for (path, text) in self.sources {
+            sources.push(SourceFile {
+                path: (*path).to_owned(),
+                absolute: (*path).to_owned(),
+                text: (*text).to_owned(),
+            });
+        }
+        sources
+    }
+}
+
+/// A value that can be configured: its literal is what a magic would have.
+pub trait IntoLiteral {
+    fn into_literal(self) -> String;
+}
+
+impl IntoLiteral for &str {
+    fn into_literal(self) -> String {
+        toml::Value::String(self.to_owned()).to_string()
+    }
+}
+
+impl IntoLiteral for String {
+    fn into_literal(self) -> String {
+        self.as_str().into_literal()
+    }
+}
+
+macro_rules! literals {
+    ($($ty:ty),*) => {$(
+        impl IntoLiteral for $ty {
+            fn into_literal(self) -> String {
+                format!("{self:?}")
+            }
+        }
+    )*};
+}
+
+literals!(bool, i8, i16, i32, i64, u8, u16, u32, u64, usize, f32, f64);
+
+impl<T: IntoLiteral> IntoLiteral for Vec<T> {
+    fn into_literal(self) -> String {
+        format!("[{}]", self.into_iter().map(T::into_literal).collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// Makes a [`Driver`] of a [`Flow`].
+#[derive(Clone, Debug)]
+pub struct Builder {
+    flow: Flow,
+    options: Options,
+    base: PathBuf,
+}
+
+impl Builder {
+    /// Configures a key: it chooses variants, replaces the node of its name, and is an input.
+    pub fn config(self, key: &str, value: impl IntoLiteral) -> Builder {
+        self.config_literal(key, &value.into_literal())
+    }
+
+    /// As [`config`](Builder::config), from text as a person writes it: `us`, `3`, `[1, 2]`.
+    pub fn config_literal(mut self, key: &str, literal: &str) -> Builder {
+        self.options.config.insert(key.to_owned(), literal.to_owned());
+        self
+    }
+
+    /// Lets a node of a later module take the place of one of the same name.
+    pub fn allow_overrides(mut self) -> Builder {
+        self.options.allow_overrides = true;
+        self
+    }
+
+    /// What relative paths in literals are relative to; the current directory if it is not said.
+    pub fn base(mut self, directory: impl Into<PathBuf>) -> Builder {
+        self.base = directory.into();
+        self
+    }
+
+    /// Builds the graph and compares all edges.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the graph under this configuration.
+    pub fn build(self) -> Result<Driver, FlowError> {
+        let sources = self.flow.sources();
+        let files: Vec<FileSpec> = serde_json::from_str(self.flow.specs).map_err(|error| FlowError {
+            diagnostics: vec![Diagnostic::error(
+                "parse-error",
+                format!("flow! wrote specs that cannot be read: {error}"),
+            )],
+            sources: Sources::default(),
+        })?;
+        let (graph, mut diagnostics) = graph::build(&files, &sources, &self.options);
+        diagnostics.retain(|it| it.severity == Severity::Error);
+        if !diagnostics.is_empty() {
+            return Err(FlowError { diagnostics, sources });
+        }
+        let mut driver = Driver::new();
+        driver.set_base(self.base);
+        driver.set_config(self.options.config);
+        driver.set_sources(sources.clone());
+        let table = (self.flow.functions)();
+        match driver.commit(graph.clone(), &table.functions, self.flow.type_key) {
+            Ok(_) => Ok(driver),
+            Err(CommitError::Edges(mismatches)) => {
+                Err(FlowError { diagnostics: edge_mismatches(&mismatches, &graph), sources })
+            }
+            Err(CommitError::MissingFunctions(names)) => {
+                // A `#[cfg(..)]` that is off leaves a function out which the text has.
+                let message = format!("no function makes {}: is it behind a `#[cfg(..)]`?", names.join(", "));
+                Err(FlowError { diagnostics: vec![Diagnostic::error("missing-function", message)], sources })
+            }
+        }
+    }
+}
+
+/// Why a flow makes no driver: all that is wrong with its graph.
+#[derive(Clone, Debug)]
+pub struct FlowError {
+    pub diagnostics: Vec<Diagnostic>,
+    sources: Sources,
+}
+
+impl fmt::Display for FlowError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(diagnostic::render(&self.diagnostics, &self.sources, false).trim_end())
+    }
+}
+
+impl std::error::Error for FlowError {}
+
+impl Driver {
+    /// Begins a driver for the transforms of a program.
+    pub fn builder(flow: Flow) -> Builder {
+        Builder { flow, options: Options::default(), base: PathBuf::from(".") }
+    }
+
+    /// Runs what the targets need and have no value for.
+    ///
+    /// # Errors
+    /// Everything that stands in the way, before anything runs; or all nodes that failed.
+    pub fn run(&mut self, request: &Request) -> Result<Results, RunError> {
+        self.run_observed(request, &mut |_| {})
+    }
+
+    /// As [`run`](Driver::run), telling of every step as it happens.
+    ///
+    /// # Errors
+    /// As `run`.
+    pub fn run_observed(
+        &mut self,
+        request: &Request,
+        events: &mut dyn FnMut(Event),
+    ) -> Result<Results, RunError> {
+        self.validate(request)?;
+        let report = self.execute(&self.with_config(request), events);
+        if report.interrupted || !report.failures.is_empty() {
+            return Err(RunError::failed(report.failures, report.interrupted));
+        }
+        Ok(Results::new(report.values, report.warnings, report.unused_inputs))
+    }
+
+    /// Says everything that a run would find wrong before its first step; runs nothing.
+    ///
+    /// # Errors
+    /// All of it at once.
+    pub fn validate(&mut self, request: &Request) -> Result<(), RunError> {
+        let request = self.with_config(request);
+        let names = |it: &Literals| -> BTreeSet<String> { it.keys().cloned().collect() };
+        let (mut inputs, mut overrides) = (names(&request.inputs), names(&request.overrides));
+        for name in request.values.keys() {
+            match self.graph().nodes.get(name).map(|it| it.kind) {
+                Some(graph::NodeKind::Transform) => overrides.insert(name.clone()),
+                _ => inputs.insert(name.clone()),
+            };
+        }
+        let mut diagnostics = graph::check_targets(self.graph(), &request.targets, &inputs, &overrides);
+        diagnostics.extend(self.twice_given(&request));
+        if !diagnostics.is_empty() {
+            return Err(RunError::refused(diagnostics, self.sources().clone()));
+        }
+        let failures: Vec<Failure> = self.check(&request);
+        if failures.is_empty() { Ok(()) } else { Err(RunError::failed(failures, false)) }
+    }
+
+    /// Names that are configured, and given as inputs of the run as well.
+    fn twice_given(&self, request: &Request) -> Vec<Diagnostic> {
+        let given = request
+            .inputs
+            .iter()
+            .filter(|(key, value)| self.config().get(*key).is_some_and(|it| it != *value));
+        let names =
+            given.map(|it| it.0).chain(request.values.keys().filter(|it| self.config().contains_key(*it)));
+        names
+            .map(|name| {
+                let message = format!("`{name}` is configured, so it cannot be an input of a run as well");
+                Diagnostic::error("input-is-configured", message)
+            })
+            .collect()
+    }
+
+    /// The request with the configuration among its inputs.
+    fn with_config(&self, request: &Request) -> Request {
+        let mut request = request.clone();
+        for (key, value) in self.config() {
+            if !request.values.contains_key(key) {
+                request.inputs.entry(key.clone()).or_insert_with(|| value.clone());
+            }
+        }
+        request
+    }
+
+    /// The nodes that a node needs, itself included, in the order of the graph.
+    pub fn upstream_of(&self, names: &[&str]) -> Vec<String> {
+        self.graph().upstream_of(names)
+    }
+
+    /// The nodes that need a node, itself included, in the order of the graph.
+    pub fn downstream_of(&self, names: &[&str]) -> Vec<String> {
+        self.graph().downstream_of(names)
+    }
+
+    /// All nodes on any way from one node to another, both included; nothing if there is no way.
+    pub fn path_between(&self, from: &str, to: &str) -> Vec<String> {
+        self.graph().path_between(from, to)
+    }
+
+    /// The nodes and inputs that have every one of the tags; all of them for an empty filter.
+    ///
+    /// # Errors
+    /// If a tag is to have one of no values.
+    pub fn nodes(&self, filter: &TagFilter) -> Result<Vec<&Node>, String> {
+        self.graph().with_tags(filter)
+    }
+}
+
+impl Request {
+    /// Asks for some nodes.
+    pub fn of<'a>(targets: impl IntoIterator<Item = &'a str>) -> Request {
+        Request { targets: targets.into_iter().map(str::to_owned).collect(), ..Request::default() }
+    }
+
+    /// A value for an input, of the type that its consumers take.
+    pub fn input<T: Any + Send + Sync>(mut self, name: &str, value: T) -> Request {
+        self.values.insert(name.to_owned(), Value::new(value));
+        self
+    }
+
+    /// As [`input`](Request::input), from text as a person writes it; read as the type that its consumers take.
+    pub fn input_literal(mut self, name: &str, literal: &str) -> Request {
+        self.inputs.insert(name.to_owned(), literal.to_owned());
+        self
+    }
+
+    /// A value in the place of what the node would compute; what only it needs is neither run nor required.
+    pub fn override_with<T: Any + Send + Sync>(self, name: &str, value: T) -> Request {
+        self.input(name, value)
+    }
+
+    /// As [`override_with`](Request::override_with), from text.
+    pub fn override_literal(mut self, name: &str, literal: &str) -> Request {
+        self.overrides.insert(name.to_owned(), literal.to_owned());
+        self
+    }
+}
+
+/// All graph data of a driver by name, for programs that look at it.
+pub fn by_name(graph: &Graph) -> BTreeMap<&str, &Node> {
+    graph.nodes.iter().map(|(name, node)| (name.as_str(), node)).collect()
+}
