@@ -3,7 +3,7 @@
 //! [`flow!`](crate::flow) turns modules of transforms into a [`Flow`]; a [`Builder`] gives it its configuration
 //! and makes a [`Driver`]. What the notebook's kernel asks of its worker, a program asks of the same driver:
 //!
-//! ```ignore
+//! ```text
 //! mod transforms { pub mod marketing; }
 //!
 //! let mut driver = Driver::builder(flow!(transforms::marketing)).config("region", "us").build()?;
@@ -17,6 +17,7 @@ use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use brooklet_graph::diagnostic::{self, Diagnostic, Severity};
 use brooklet_graph::graph::{self, Graph, Literals, Node, Options, TagFilter, edge_mismatches};
@@ -139,7 +140,7 @@ impl Builder {
     /// Everything that is wrong with the graph under this configuration.
     pub fn build(self) -> Result<Driver, FlowError> {
         let sources = self.flow.sources();
-        let files: Vec<FileSpec> = serde_json::from_str(self.flow.specs).map_err(|error| FlowError {
+        let files: Vec<Arc<FileSpec>> = serde_json::from_str(self.flow.specs).map_err(|error| FlowError {
             diagnostics: vec![Diagnostic::error(
                 "parse-error",
                 format!("flow! wrote specs that cannot be read: {error}"),

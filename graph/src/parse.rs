@@ -37,7 +37,7 @@ use tokens::{Lexed, Range};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parsed {
     /// One per file of the sources, in their order.
-    pub files: Vec<FileSpec>,
+    pub files: Vec<Arc<FileSpec>>,
     /// All problems, sorted by place.
     pub diagnostics: Vec<Diagnostic>,
     /// Hash (hex) of everything that may change a type: see `type_key`.
@@ -66,6 +66,8 @@ pub fn parse_with(sources: &Sources, modules: &[Vec<String>], included: &Include
 #[derive(Default)]
 pub struct Cache {
     files: Vec<Arc<ReadFile>>,
+    /// What became of each, with the fingerprints of its functions.
+    specs: Vec<(Arc<FileSpec>, Vec<(u32, facts::Digest)>)>,
     /// Macros that some file defines or imports anew; another set is another reading of all files.
     redefined: BTreeSet<String>,
 }
@@ -91,15 +93,13 @@ pub fn parse_cached(
     modules: &[Vec<String>],
     included: &Included,
 ) -> Parsed {
-    let read = read_files(cache, sources, modules);
+    let (read, changed) = read_files(cache, sources, modules);
     let mut diagnostics = Vec::new();
-    let mut files = Vec::new();
     let mut facts = Vec::new();
     let mut includes = BTreeSet::new();
     let known: BTreeSet<&str> = sources.files.iter().map(|it| it.absolute.as_str()).collect();
     for (read, source) in read.iter().zip(&sources.files) {
         diagnostics.extend(read.problems.iter().cloned());
-        files.push(FileSpec { module: read.module.clone(), functions: read.functions.clone() });
         let absolute = &source.absolute;
         let directory = absolute.rfind('/').map_or("", |it| &absolute[..it]).to_owned();
         let known_modules = known_modules(&read.facts, &directory, &known);
@@ -113,24 +113,42 @@ pub fn parse_cached(
         let (text, of_file) = (read.text.clone(), read.facts.clone());
         facts.push(fingerprint::FileFacts { text, facts: of_file, directory, known_modules });
     }
-    let fingerprints = fingerprint::fingerprints(&facts, included);
-    for (file, fingerprints) in files.iter_mut().zip(fingerprints) {
-        for function in &mut file.functions {
-            if let Some(fingerprint) = fingerprints.get(&function.name_span.start) {
-                function.fingerprint.clone_from(fingerprint);
-            }
-        }
-    }
     let structs: Vec<&[fields::Struct]> = read.iter().map(|it| it.structs.as_slice()).collect();
-    fields::resolve(&mut files, &structs, &mut diagnostics);
+    let before = std::mem::take(&mut cache.specs);
+    let mut files: Vec<Arc<FileSpec>> = Vec::with_capacity(read.len());
+    for (file, fingerprints) in fingerprint::fingerprints(&facts, included).into_iter().enumerate() {
+        // A file that was not read again is what it was, unless what it reaches has changed.
+        let kept = before.get(file).filter(|it| !changed.contains(&file) && it.1 == fingerprints);
+        let spec = match kept {
+            Some((spec, _)) if !fields::has_fields(spec) => spec.clone(),
+            _ => {
+                let mut spec =
+                    FileSpec { module: read[file].module.clone(), functions: read[file].functions.clone() };
+                let mut digests = fingerprints.iter();
+                for function in &mut spec.functions {
+                    if let Some((_, digest)) = digests.find(|it| it.0 == function.name_span.start) {
+                        function.fingerprint = blake3::Hash::from_bytes(*digest).to_hex().to_string();
+                    }
+                }
+                fields::resolve(&mut spec, file, &structs, &mut diagnostics);
+                Arc::new(spec)
+            }
+        };
+        cache.specs.push((spec.clone(), fingerprints));
+        files.push(spec);
+    }
     sort(&mut diagnostics);
     let type_key = type_key::key(read.iter().map(|it| &it.type_part), included);
     let compile_key = compile_key::key(read.iter().map(|it| &it.compile_part), included);
     Parsed { files, diagnostics, type_key, compile_key, includes: includes.into_iter().collect() }
 }
 
-/// Reads what the cache does not have as it is now, and keeps it there.
-fn read_files(cache: &mut Cache, sources: &Sources, modules: &[Vec<String>]) -> Vec<Arc<ReadFile>> {
+/// Reads what the cache does not have as it is now, and keeps it there; which files those were.
+fn read_files(
+    cache: &mut Cache,
+    sources: &Sources,
+    modules: &[Vec<String>],
+) -> (Vec<Arc<ReadFile>>, BTreeSet<usize>) {
     let nothing = Vec::new();
     let module = |file: usize| modules.get(file).unwrap_or(&nothing);
     let is_helper = |file: usize| sources.helpers.contains(&(file as FileId));
@@ -161,8 +179,11 @@ fn read_files(cache: &mut Cache, sources: &Sources, modules: &[Vec<String>]) -> 
         }
         Ok(cut) => Arc::new(ReadFile::new(cut, module(file), &known, is_helper(file))),
     });
-    *cache = Cache { files: read.clone(), redefined };
-    read
+    let is_new = |file: &usize| cache.files.get(*file).is_none_or(|it| !Arc::ptr_eq(it, &read[*file]));
+    let changed = (0..read.len()).filter(is_new).collect();
+    cache.files.clone_from(&read);
+    cache.redefined = redefined;
+    (read, changed)
 }
 
 /// The `mod name;` of files that are among the sources: they need no guess about their contents.
@@ -210,6 +231,7 @@ impl ReadFile {
         let around = signature::Surroundings {
             private: signature::private_names(lexed, &cut.level.items),
             module: module.to_vec(),
+            lines: signature::Lines::new(lexed.text),
         };
         let mut functions = Vec::new();
         for item in cut.level.items.iter().filter(|_| !is_helper) {

@@ -38,6 +38,8 @@ pub struct FnSpec {
     pub shape: Shape,
     /// Hash of the function's normalised tokens and of everything it may reach (hex). See `parse::fingerprint`.
     pub fingerprint: String,
+    /// The line of the function's name, counted from 1.
+    pub line: u32,
     /// The function's name.
     pub name_span: Span,
     /// The return type, or the place where it would stand.

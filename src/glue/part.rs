@@ -47,12 +47,15 @@ pub fn part_type<T, U>(_: Ty<T>, _: fn(&T) -> &U) -> Ty<U> {
     Ty::new()
 }
 
-impl<T: Any, U: TakenApart + NodeValue> Projected<T, U> {
+impl<T: Any, U: 'static> Projected<T, U> {
     /// A clone of the part: it is a node's value, and lives on its own.
     ///
     /// # Errors
     /// If the slot holds another type.
-    pub fn take(self, slots: &Slots<'_>) -> Outcome {
+    pub fn take(self, slots: &Slots<'_>) -> Outcome
+    where
+        U: TakenApart + NodeValue,
+    {
         let value = slots.get(0).ok_or(Error::Missing { parameter: 0 })?;
         match value.get::<T>() {
             Some(it) => Ok(Arc::new((self.get)(it).part())),

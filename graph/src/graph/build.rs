@@ -4,15 +4,18 @@
 //! is left out together with what needs it, so that the graph is always acyclic and no node of it waits for
 //! something that a diagnostic was raised for.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use indexmap::IndexMap;
+use indexmap::map::Entry;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::expand::{Expanded, Need, Planned, expand};
 use super::topology::Topology;
 use super::{Dependency, Graph, Literals, Node, NodeKind};
 use crate::diagnostic::{Diagnostic, sort};
-use crate::source::{Sources, Span};
+use crate::source::Sources;
 use crate::spec::FileSpec;
 
 /// What besides the files makes a graph.
@@ -25,26 +28,26 @@ pub struct Options {
 }
 
 /// Builds the graph of some files.
-pub fn build(files: &[FileSpec], sources: &Sources, options: &Options) -> (Graph, Vec<Diagnostic>) {
+pub fn build(files: &[Arc<FileSpec>], sources: &Sources, options: &Options) -> (Graph, Vec<Diagnostic>) {
     let Expanded { nodes, absent, mut diagnostics } = expand(files, &options.config, options.allow_overrides);
     let nodes = distinct(nodes, options.allow_overrides, &mut diagnostics);
     let mut faulty: BTreeSet<&str> = BTreeSet::new();
     for node in nodes.values() {
         for need in node.needs.iter().filter(|it| it.name == node.name) {
-            faulty.insert(&node.name);
+            faulty.insert(node.name);
             diagnostics.push(needs_itself(node, need));
         }
     }
     for knot in knots(&nodes) {
         diagnostics.push(cycle(&nodes, &knot));
-        faulty.extend(knot.members.iter().map(|it| nodes[*it].name.as_str()));
+        faulty.extend(knot.members.iter().map(|it| nodes[*it].name));
     }
     let graph = Graph { absent, ..assemble(&nodes, &faulty, sources) };
     sort(&mut diagnostics);
     (graph, diagnostics)
 }
 
-type Nodes<'a> = IndexMap<String, Planned<'a>>;
+type Nodes<'a> = IndexMap<&'a str, Planned<'a>, FxBuildHasher>;
 
 /// One node for each name.
 fn distinct<'a>(
@@ -52,12 +55,16 @@ fn distinct<'a>(
     allow_overrides: bool,
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Nodes<'a> {
-    let mut nodes = Nodes::with_capacity(all.len());
+    let mut nodes = Nodes::with_capacity_and_hasher(all.len(), FxBuildHasher);
     for node in all {
-        let Some(first) = nodes.get_mut(&node.name) else {
-            nodes.insert(node.name.clone(), node);
-            continue;
+        let mut first = match nodes.entry(node.name) {
+            Entry::Vacant(free) => {
+                free.insert(node);
+                continue;
+            }
+            Entry::Occupied(taken) => taken,
         };
+        let first = first.get_mut();
         let same_file = first.span.file == node.span.file;
         if allow_overrides && !same_file {
             *first = node;
@@ -82,7 +89,7 @@ fn distinct<'a>(
     nodes
 }
 
-fn needs_itself(node: &Planned<'_>, need: &Need) -> Diagnostic {
+fn needs_itself(node: &Planned<'_>, need: &Need<'_>) -> Diagnostic {
     Diagnostic::error("self-dependency", format!("`{}` needs itself", node.name))
         .at(need.span, "this parameter names its own node")
         .at(node.span, format!("`{}` is defined here", node.name))
@@ -99,7 +106,7 @@ struct Knot {
 fn edges(nodes: &Nodes<'_>) -> Vec<(usize, usize)> {
     let mut edges = Vec::new();
     for (to, node) in nodes.values().enumerate() {
-        let from = node.needs.iter().filter_map(|it| nodes.get_index_of(it.name.as_str()));
+        let from = node.needs.iter().filter_map(|it| nodes.get_index_of(it.name));
         edges.extend(from.filter(|from| *from != to).map(|from| (from, to)));
     }
     edges
@@ -112,7 +119,7 @@ fn knots(nodes: &Nodes<'_>) -> Vec<Knot> {
 }
 
 fn cycle(nodes: &Nodes<'_>, knot: &Knot) -> Diagnostic {
-    let names: Vec<&str> = knot.path.iter().map(|it| nodes[*it].name.as_str()).collect();
+    let names: Vec<&str> = knot.path.iter().map(|it| nodes[*it].name).collect();
     let shown: Vec<String> = names.iter().chain(names.first()).map(|it| format!("`{it}`")).collect();
     let mut diagnostic = Diagnostic::error("cycle", format!("nodes need each other: {}", shown.join(" -> ")));
     for (position, index) in knot.path.iter().enumerate() {
@@ -141,15 +148,15 @@ fn assemble(nodes: &Nodes<'_>, faulty: &BTreeSet<&str>, sources: &Sources) -> Gr
     let mut inputs: IndexMap<&str, (usize, usize)> = IndexMap::new();
     for (position, node) in sound.iter().enumerate() {
         for (index, need) in node.needs.iter().enumerate() {
-            if !nodes.contains_key(need.name.as_str()) {
-                inputs.entry(&need.name).or_insert((position, index));
+            if !nodes.contains_key(need.name) {
+                inputs.entry(need.name).or_insert((position, index));
             }
         }
     }
-    let mut numbers: HashMap<&str, usize> = HashMap::new();
+    let mut numbers: FxHashMap<&str, usize> = FxHashMap::default();
     let mut rank = Vec::new();
     for (position, node) in sound.iter().enumerate() {
-        numbers.insert(&node.name, rank.len());
+        numbers.insert(node.name, rank.len());
         rank.push((position, 1, 0));
     }
     for (name, (position, index)) in &inputs {
@@ -158,15 +165,13 @@ fn assemble(nodes: &Nodes<'_>, faulty: &BTreeSet<&str>, sources: &Sources) -> Gr
     }
     let mut edges = Vec::new();
     for (to, node) in sound.iter().enumerate() {
-        edges
-            .extend(node.needs.iter().filter_map(|it| numbers.get(it.name.as_str())).map(|from| (*from, to)));
+        edges.extend(node.needs.iter().filter_map(|it| numbers.get(it.name)).map(|from| (*from, to)));
     }
     let order = Topology::new(rank.len(), edges).order(&rank);
-    let lines = Lines::new(sources);
     let mut graph = Graph::default();
     for number in order {
         let node = match sound.get(number) {
-            Some(node) => transform(node, sources, &lines),
+            Some(node) => transform(node, sources),
             None => {
                 let (position, index) = inputs[number - sound.len()];
                 input(&sound[position].needs[index])
@@ -184,8 +189,8 @@ fn without_dependents<'a, 'b>(nodes: &'b Nodes<'a>, faulty: &BTreeSet<&'b str>) 
         let before = lost.len();
         if before > 0 {
             for node in nodes.values() {
-                if node.needs.iter().any(|it| lost.contains(it.name.as_str())) {
-                    lost.insert(&node.name);
+                if node.needs.iter().any(|it| lost.contains(it.name)) {
+                    lost.insert(node.name);
                 }
             }
         }
@@ -193,18 +198,18 @@ fn without_dependents<'a, 'b>(nodes: &'b Nodes<'a>, faulty: &BTreeSet<&'b str>) 
             break;
         }
     }
-    nodes.values().filter(|it| !lost.contains(it.name.as_str())).collect()
+    nodes.values().filter(|it| !lost.contains(it.name)).collect()
 }
 
-fn transform(node: &Planned<'_>, sources: &Sources, lines: &Lines) -> Node {
-    let dependency = |need: &Need| Dependency {
-        name: need.name.clone(),
+fn transform(node: &Planned<'_>, sources: &Sources) -> Node {
+    let dependency = |need: &Need<'_>| Dependency {
+        name: need.name.to_owned(),
         parameter: need.parameter,
         place: need.place.clone(),
         optional: need.optional,
         default: need.default.as_ref().map(|it| it.raw.clone()),
         default_span: need.default.as_ref().map(|it| it.span).unwrap_or_default(),
-        ty: need.ty.clone(),
+        ty: need.ty.to_owned(),
         span: need.span,
     };
     // A part's code is what it takes out; of what, is in the version of what it needs.
@@ -213,51 +218,42 @@ fn transform(node: &Planned<'_>, sources: &Sources, lines: &Lines) -> Node {
         None => node.function.fingerprint.clone(),
     };
     Node {
-        name: node.name.clone(),
+        name: node.name.to_owned(),
         kind: NodeKind::Transform,
-        ty: node.ty.clone(),
+        ty: node.ty.to_owned(),
         file: sources.file(node.span.file).map(|it| it.path.clone()).unwrap_or_default(),
-        line: lines.line(node.span),
-        doc: node.doc.clone(),
-        tags: node.tags.clone(),
+        line: line(node, sources),
+        doc: node.doc.clone().into_owned(),
+        tags: node.tags.clone().into_owned(),
         dependencies: node.needs.iter().map(dependency).collect(),
         fixed: node.fixed.clone(),
         part: node.part.clone(),
-        schema: node.schema.clone(),
+        schema: node.schema.to_vec(),
         fingerprint,
-        function: node.shim.clone(),
+        function: node.shim.clone().into_owned(),
         origin: node.function.path.clone(),
         span: node.span,
         type_span: node.function.output_span,
     }
 }
 
-/// Where each file's lines end; counting them anew for every function would cost more than all the rest.
-struct Lines {
-    ends: Vec<Vec<u32>>,
+/// The line where the node is named, counted from 1: the function's, or near it.
+fn line(node: &Planned<'_>, sources: &Sources) -> u32 {
+    let (function, at) = (node.function.name_span, node.span);
+    let text = sources.file(at.file).map_or("", |it| &it.text);
+    let lines = |from: u32, to: u32| {
+        let between = text.get(from as usize..to as usize).unwrap_or_default();
+        between.bytes().filter(|it| *it == b'\n').count() as u32
+    };
+    // Attributes stand above the name.
+    node.function.line + lines(function.start, at.start) - lines(at.start, function.start)
 }
 
-impl Lines {
-    fn new(sources: &Sources) -> Lines {
-        let ends = |text: &str| {
-            let bytes = text.bytes().enumerate();
-            bytes.filter(|it| it.1 == b'\n').map(|it| it.0 as u32).collect()
-        };
-        Lines { ends: sources.files.iter().map(|it| ends(&it.text)).collect() }
-    }
-
-    /// The line of a span's start, counted from 1.
-    fn line(&self, span: Span) -> u32 {
-        let ends = self.ends.get(span.file as usize);
-        ends.map_or(1, |it| it.partition_point(|end| *end < span.start) as u32 + 1)
-    }
-}
-
-fn input(need: &Need) -> Node {
+fn input(need: &Need<'_>) -> Node {
     Node {
-        name: need.name.clone(),
+        name: need.name.to_owned(),
         kind: NodeKind::Input,
-        ty: base_type(&need.item_ty).to_owned(),
+        ty: base_type(need.item_ty).to_owned(),
         file: String::new(),
         line: 0,
         doc: String::new(),
@@ -275,30 +271,30 @@ fn input(need: &Need) -> Node {
 }
 
 /// `f64` for `&[f64]`, `Vec<f64>` and `HashMap<String, f64>`: what goes into a group, for people.
-pub(super) fn element_type(ty: &str) -> String {
+pub(super) fn element_type(ty: &str) -> &str {
     let base = base_type(ty);
     if let Some(inner) = base.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
-        return inner.trim().to_owned();
+        return inner.trim();
     }
     let Some(arguments) = base.split_once('<').and_then(|it| it.1.strip_suffix('>')) else {
-        return base.to_owned();
+        return base;
     };
     split_arguments(arguments).pop().unwrap_or_default()
 }
 
 /// The items of a tuple as written; nothing for another type.
-pub(super) fn tuple_items(ty: &str) -> Vec<String> {
+pub(super) fn tuple_items(ty: &str) -> Vec<&str> {
     let inner = ty.strip_prefix('(').and_then(|it| it.strip_suffix(')'));
     inner.map_or_else(Vec::new, split_arguments)
 }
 
-fn split_arguments(text: &str) -> Vec<String> {
+fn split_arguments(text: &str) -> Vec<&str> {
     let mut items = Vec::new();
     let mut rest = text;
     while !rest.trim().is_empty() {
         let first = first_argument(rest);
         let start = rest.find(first).unwrap_or(0);
-        items.push(first.to_owned());
+        items.push(first);
         rest = rest[start + first.len()..].trim_start().strip_prefix(',').unwrap_or_default();
     }
     items

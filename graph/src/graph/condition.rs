@@ -4,6 +4,7 @@
 //! configured literal, as a `String` parameter would take it. A key that is not configured equals nothing.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::Literals;
 use crate::literal::{self, Item};
@@ -36,7 +37,7 @@ fn equals(configured: &str, wanted: &Literal) -> bool {
 }
 
 /// The keys that conditions of these files ask for, each once.
-pub fn consulted_keys(files: &[FileSpec]) -> BTreeSet<String> {
+pub fn consulted_keys(files: &[Arc<FileSpec>]) -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
     for function in files.iter().flat_map(|it| &it.functions) {
         function.shape.conditions.iter().for_each(|it| keys_of(it, &mut keys));
@@ -101,7 +102,7 @@ pub(super) fn known_values(conditions: &[&Condition], key: &str) -> Vec<String> 
 }
 
 /// The names of all nodes that the files can make, under whatever configuration.
-pub fn possible_nodes(files: &[FileSpec]) -> BTreeSet<String> {
+pub fn possible_nodes(files: &[Arc<FileSpec>]) -> BTreeSet<String> {
     files.iter().flat_map(|it| &it.functions).flat_map(super::expand::names_of).collect()
 }
 

@@ -4,7 +4,9 @@
 //! It is done on specs alone, so that another configuration is another graph and never another compile: all
 //! variants are in the library, and the graph says which are meant.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::build::{element_type, tuple_items};
 use super::condition::{self, holds};
@@ -15,31 +17,33 @@ use crate::spec::{Argument, Condition, Entry, FileSpec, FnSpec, Literal, Part, P
 
 /// A node before names are matched.
 pub(super) struct Planned<'a> {
-    pub name: String,
+    pub name: &'a str,
     pub function: &'a FnSpec,
     /// Where the node is named.
     pub span: Span,
-    pub doc: String,
-    pub tags: BTreeMap<String, Vec<String>>,
-    pub ty: String,
-    pub needs: Vec<Need>,
+    pub doc: Cow<'a, str>,
+    pub tags: Cow<'a, Tags>,
+    pub ty: &'a str,
+    pub needs: Vec<Need<'a>>,
     pub fixed: Vec<Fixed>,
     pub part: Option<PartOf>,
-    pub schema: Vec<SchemaColumn>,
+    pub schema: &'a [SchemaColumn],
     /// The key of the shim; empty where the driver itself does the work.
-    pub shim: String,
+    pub shim: Cow<'a, str>,
 }
 
+type Tags = BTreeMap<String, Vec<String>>;
+
 /// One value that a node takes from elsewhere.
-pub(super) struct Need {
-    pub name: String,
+pub(super) struct Need<'a> {
+    pub name: &'a str,
     pub parameter: usize,
     pub place: Place,
     pub optional: bool,
-    pub default: Option<Literal>,
-    pub ty: String,
+    pub default: Option<&'a Literal>,
+    pub ty: &'a str,
     /// The type of the value, in a group that of its items.
-    pub item_ty: String,
+    pub item_ty: &'a str,
     pub span: Span,
     pub ty_span: Span,
 }
@@ -53,7 +57,11 @@ pub(super) struct Expanded<'a> {
 }
 
 /// Chooses variants and makes nodes. A node that is configured by name is left out: the value replaces it.
-pub(super) fn expand<'a>(files: &'a [FileSpec], config: &Literals, allow_overrides: bool) -> Expanded<'a> {
+pub(super) fn expand<'a>(
+    files: &'a [Arc<FileSpec>],
+    config: &Literals,
+    allow_overrides: bool,
+) -> Expanded<'a> {
     let functions: Vec<&FnSpec> = files.iter().flat_map(|it| &it.functions).collect();
     let variants: Vec<Variant<'_>> = functions
         .iter()
@@ -89,10 +97,12 @@ pub(super) fn expand<'a>(files: &'a [FileSpec], config: &Literals, allow_overrid
             nodes_of(function, &mut expanded.nodes);
         }
     }
-    expanded.nodes.retain(|it| !config.contains_key(&it.name));
+    expanded.nodes.retain(|it| !config.contains_key(it.name));
     // A function without conditions, or a configured value, makes the node all the same.
-    for name in expanded.nodes.iter().map(|it| &it.name).chain(config.keys()) {
-        expanded.absent.remove(name);
+    if !expanded.absent.is_empty() {
+        for name in expanded.nodes.iter().map(|it| it.name).chain(config.keys().map(String::as_str)) {
+            expanded.absent.remove(name);
+        }
     }
     expanded
 }
@@ -127,7 +137,7 @@ impl<'a> Variant<'a> {
 pub(super) fn names_of(function: &FnSpec) -> BTreeSet<String> {
     let mut nodes = Vec::new();
     nodes_of(function, &mut nodes);
-    nodes.into_iter().map(|it| it.name).collect()
+    nodes.into_iter().map(|it| it.name.to_owned()).collect()
 }
 
 fn conditions(function: &FnSpec) -> String {
@@ -193,104 +203,113 @@ fn absent(node: &str, variants: &[&FnSpec], config: &Literals) -> Absent {
 
 /// The nodes that one function makes.
 fn nodes_of<'a>(function: &'a FnSpec, nodes: &mut Vec<Planned<'a>>) {
-    let whole = Entry { node: function.name.clone(), span: function.name_span, ..Entry::default() };
-    for entry in function.shape.entries.as_deref().unwrap_or(std::slice::from_ref(&whole)) {
-        let node = whole_node(function, entry);
-        let parts = entry.parts.as_ref().or(function.shape.parts.as_ref());
-        let first = nodes.len();
-        nodes.push(node);
-        let Some(parts) = parts else { continue };
-        // Tags are about what the function gives to others, which are the parts.
-        nodes[first].tags = function.shape.tag_outputs.get(&entry.node).cloned().unwrap_or_default();
-        for part in parts.parts() {
-            nodes.push(part_node(function, entry, parts, part));
+    match &function.shape.entries {
+        None => nodes_of_entry(function, None, nodes),
+        Some(entries) => entries.iter().for_each(|it| nodes_of_entry(function, Some(it), nodes)),
+    }
+}
+
+fn nodes_of_entry<'a>(function: &'a FnSpec, entry: Option<&'a Entry>, nodes: &mut Vec<Planned<'a>>) {
+    let first = nodes.len();
+    nodes.push(whole_node(function, entry));
+    let own = entry.and_then(|it| it.parts.as_ref());
+    let Some(parts) = own.or(function.shape.parts.as_ref()) else { return };
+    // Tags are about what the function gives to others, which are the parts.
+    let outputs = &function.shape.tag_outputs;
+    nodes[first].tags = Cow::Owned(outputs.get(nodes[first].name).cloned().unwrap_or_default());
+    for part in parts.parts() {
+        nodes.push(part_node(function, entry, parts, part));
+    }
+}
+
+fn tags_of<'a>(function: &'a FnSpec, node: &str) -> Cow<'a, Tags> {
+    match function.shape.tag_outputs.get(node) {
+        None => Cow::Borrowed(&function.tags),
+        Some(own) => {
+            let mut tags = function.tags.clone();
+            tags.extend(own.clone());
+            Cow::Owned(tags)
         }
     }
 }
 
-fn tags_of(function: &FnSpec, node: &str) -> BTreeMap<String, Vec<String>> {
-    let mut tags = function.tags.clone();
-    tags.extend(function.shape.tag_outputs.get(node).cloned().unwrap_or_default());
-    tags
-}
-
-fn whole_node<'a>(function: &'a FnSpec, entry: &Entry) -> Planned<'a> {
-    let (mut needs, mut fixed, mut groups) = (Vec::new(), Vec::new(), Vec::new());
-    let argument = |it: &usize| entry.arguments.get(it).or_else(|| function.shape.inject.get(it));
+fn whole_node<'a>(function: &'a FnSpec, entry: Option<&'a Entry>) -> Planned<'a> {
+    let (mut needs, mut fixed, mut groups) =
+        (Vec::with_capacity(function.params.len()), Vec::new(), Vec::new());
+    let of_entry = |it: &usize| entry.and_then(|entry| entry.arguments.get(it));
     for parameter in 0..function.params.len() {
-        let default = function.shape.defaults.get(&parameter).cloned();
-        match argument(&parameter) {
+        let default = function.shape.defaults.get(&parameter);
+        match of_entry(&parameter).or_else(|| function.shape.inject.get(&parameter)) {
             None => needs.push(own_need(function, parameter, default)),
             Some(it) => {
                 if it.is_group() {
                     groups.push(parameter);
                 }
-                feed(function, parameter, it, Place::Whole, &default, &mut needs, &mut fixed);
+                feed(function, parameter, it, Place::Whole, default, &mut needs, &mut fixed);
             }
         }
     }
+    let name = entry.map_or(function.name.as_str(), |it| &it.node);
     Planned {
-        name: entry.node.clone(),
+        name,
         function,
-        span: entry.span,
+        span: entry.map_or(function.name_span, |it| it.span),
         doc: doc(function, entry),
-        tags: tags_of(function, &entry.node),
-        ty: held_type(&function.output).to_owned(),
+        tags: tags_of(function, name),
+        ty: held_type(&function.output),
         needs,
         fixed,
         part: None,
-        schema: function.shape.schema.clone(),
-        shim: function.shim_path(&groups),
+        schema: &function.shape.schema,
+        shim: if groups.is_empty() {
+            Cow::Borrowed(&function.path)
+        } else {
+            Cow::Owned(function.shim_path(&groups))
+        },
     }
 }
 
-fn own_need(function: &FnSpec, parameter: usize, default: Option<Literal>) -> Need {
+fn own_need<'a>(function: &'a FnSpec, parameter: usize, default: Option<&'a Literal>) -> Need<'a> {
     let param = &function.params[parameter];
     Need {
-        name: param.name.clone(),
+        name: &param.name,
         parameter,
         place: Place::Whole,
         optional: param.optional || default.is_some(),
         default,
-        ty: param.ty.clone(),
-        item_ty: param.ty.clone(),
+        ty: &param.ty,
+        item_ty: &param.ty,
         span: param.name_span,
         ty_span: param.ty_span,
     }
 }
 
-fn feed(
-    function: &FnSpec,
+fn feed<'a>(
+    function: &'a FnSpec,
     parameter: usize,
-    argument: &Argument,
+    argument: &'a Argument,
     place: Place,
-    default: &Option<Literal>,
-    needs: &mut Vec<Need>,
+    default: Option<&'a Literal>,
+    needs: &mut Vec<Need<'a>>,
     fixed: &mut Vec<Fixed>,
 ) {
     let param = &function.params[parameter];
     match argument {
         Argument::Source { node, span } => {
             let is_whole = place == Place::Whole;
-            let item_ty = if is_whole { param.ty.clone() } else { element_type(&param.ty) };
             needs.push(Need {
-                name: node.clone(),
+                name: node,
                 place,
                 optional: is_whole && (param.optional || default.is_some()),
-                default: default.clone().filter(|_| is_whole),
-                item_ty,
+                default: default.filter(|_| is_whole),
+                item_ty: if is_whole { &param.ty } else { element_type(&param.ty) },
                 span: *span,
                 ..own_need(function, parameter, None)
             });
         }
         Argument::Value(it) => {
-            fixed.push(Fixed {
-                parameter,
-                name: param.name.clone(),
-                place,
-                literal: it.raw.clone(),
-                span: it.span,
-            });
+            let (name, literal) = (param.name.clone(), it.raw.clone());
+            fixed.push(Fixed { parameter, name, place, literal, span: it.span });
         }
         Argument::List(items) => {
             for (index, it) in items.iter().enumerate() {
@@ -305,20 +324,25 @@ fn feed(
     }
 }
 
-fn part_node<'a>(function: &'a FnSpec, entry: &Entry, parts: &Parts, part: &Part) -> Planned<'a> {
+fn part_node<'a>(
+    function: &'a FnSpec,
+    entry: Option<&'a Entry>,
+    parts: &'a Parts,
+    part: &'a Part,
+) -> Planned<'a> {
     let held = held_type(&function.output);
+    let whole = entry.map_or(function.name.as_str(), |it| &it.node);
     let (of, ty, shim) = match parts {
         Parts::Columns { fill, .. } => {
             let fill = fill.as_ref().map(|it| it.raw.clone());
-            (PartOf::Column { column: part.of.clone(), fill }, "Series".to_owned(), String::new())
+            (PartOf::Column { column: part.of.clone(), fill }, "Series", String::new())
         }
-        Parts::Fields { .. } => (
-            PartOf::Field(part.of.clone()),
-            part.ty.clone().unwrap_or_default(),
-            function.part_path(&part.of),
-        ),
+        Parts::Fields { .. } => {
+            let ty = part.ty.as_deref().unwrap_or_default();
+            (PartOf::Field(part.of.clone()), ty, function.part_path(&part.of))
+        }
         Parts::Items { .. } => {
-            let ty = part.of.parse::<usize>().ok().and_then(|it| tuple_items(held).get(it).cloned());
+            let ty = part.of.parse::<usize>().ok().and_then(|it| tuple_items(held).get(it).copied());
             (PartOf::Field(part.of.clone()), ty.unwrap_or_default(), function.part_path(&part.of))
         }
     };
@@ -326,48 +350,50 @@ fn part_node<'a>(function: &'a FnSpec, entry: &Entry, parts: &Parts, part: &Part
         let doc = doc(function, entry);
         let first = doc.lines().next().unwrap_or_default().trim_end_matches('.').to_owned();
         let what = match parts {
-            Parts::Columns { .. } => format!("Column `{}` of `{}`", part.of, entry.node),
-            Parts::Fields { .. } => format!("Field `{}` of `{}`", part.of, entry.node),
-            Parts::Items { .. } => format!("Part {} of `{}`", part.of, entry.node),
+            Parts::Columns { .. } => format!("Column `{}` of `{whole}`", part.of),
+            Parts::Fields { .. } => format!("Field `{}` of `{whole}`", part.of),
+            Parts::Items { .. } => format!("Part {} of `{whole}`", part.of),
         };
         if first.is_empty() { format!("{what}.") } else { format!("{what}: {first}.") }
     };
     Planned {
-        name: part.node.clone(),
+        name: &part.node,
         function,
         span: part.span,
-        doc: part.doc.clone().unwrap_or_else(inherited),
+        doc: part.doc.as_deref().map_or_else(|| Cow::Owned(inherited()), Cow::Borrowed),
         tags: tags_of(function, &part.node),
         ty,
         needs: vec![Need {
-            name: entry.node.clone(),
+            name: whole,
             parameter: 0,
             place: Place::Whole,
             optional: false,
             default: None,
-            ty: held.to_owned(),
-            item_ty: held.to_owned(),
+            ty: held,
+            item_ty: held,
             span: part.span,
             ty_span: function.output_span,
         }],
         fixed: Vec::new(),
         part: Some(of),
-        schema: Vec::new(),
-        shim,
+        schema: &[],
+        shim: Cow::Owned(shim),
     }
 }
 
 /// The documentation of one entry: its own, or the function's with `{parameter}` and `{output_name}` filled in.
-fn doc(function: &FnSpec, entry: &Entry) -> String {
-    let mut doc = entry.doc.clone().unwrap_or_else(|| function.doc.clone());
-    if function.shape.entries.is_none() || !doc.contains('{') {
-        return doc;
+fn doc<'a>(function: &'a FnSpec, entry: Option<&'a Entry>) -> Cow<'a, str> {
+    let Some(entry) = entry else { return Cow::Borrowed(&function.doc) };
+    let template = entry.doc.as_deref().unwrap_or(&function.doc);
+    if !template.contains('{') {
+        return Cow::Borrowed(template);
     }
+    let mut doc = template.to_owned();
     for (parameter, argument) in &entry.arguments {
         let name = &function.params[*parameter].name;
         doc = doc.replace(&format!("{{{name}}}"), &argument_text(argument));
     }
-    doc.replace("{output_name}", &entry.node)
+    Cow::Owned(doc.replace("{output_name}", &entry.node))
 }
 
 fn argument_text(argument: &Argument) -> String {

@@ -162,7 +162,7 @@ fn a_node_that_needs_itself() {
            │        │
            │        ╰──────────── `total` is defined here
         ───╯
-        hint: rename the parameter after the node or input that it takes, or rename the function
+        hint: name the node or input that it takes, or rename the function
         ");
 }
 
@@ -185,7 +185,7 @@ fn a_loop_is_named_whole() {
            │          ┬
            │          ╰── `c` needs `b`
         ───╯
-        hint: rename a parameter after an input, or split a function in two
+        hint: let a parameter, or a `source(..)`, name an input instead, or split a function in two
         ");
 }
 

@@ -4,7 +4,7 @@
 //! give the same graph.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BinaryHeap, VecDeque};
 
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -20,7 +20,9 @@ impl Topology {
         for _ in 0..count {
             graph.add_node(());
         }
-        let distinct: BTreeSet<(usize, usize)> = edges.into_iter().collect();
+        let mut distinct: Vec<(usize, usize)> = edges.into_iter().collect();
+        distinct.sort_unstable();
+        distinct.dedup();
         for (from, to) in distinct {
             graph.add_edge(NodeIndex::new(from), NodeIndex::new(to), ());
         }

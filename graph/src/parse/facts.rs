@@ -35,7 +35,7 @@ pub(crate) enum Role {
 }
 
 /// How a name is mentioned, which decides what it may lead to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum How {
     Any,
     /// Behind a `.`: a field or a method.
@@ -365,10 +365,11 @@ impl<'a> Gatherer<'a, '_> {
             fact.name_start = item.name.map_or(0, |it| lexed.tokens[it].start);
             if top && item.visibility == items::Visibility::Public {
                 let mut reader = Reader::new(lexed, self.known, keep_docs);
+                reader.is_digest_only = true;
                 reader.frame(b"node");
                 reader.path(path);
                 reader.function(item, true);
-                fact.node = Some(*reader.hasher.finalize().as_bytes());
+                fact.node = Some(reader.digest());
             }
         }
         self.facts.push(fact);

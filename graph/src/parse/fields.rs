@@ -16,13 +16,21 @@ type Field = (String, String);
 /// A struct: its name and its public fields.
 pub(super) type Struct = (String, Vec<Field>);
 
-/// Completes the fields of all functions, and tells which are not there.
-pub(super) fn resolve(files: &mut [FileSpec], structs: &[&[Struct]], problems: &mut Vec<Diagnostic>) {
-    for (file, spec) in files.iter_mut().enumerate() {
-        for function in &mut spec.functions {
-            if matches!(function.shape.parts, Some(Parts::Fields { .. })) {
-                fields_of(function, file, structs, problems);
-            }
+/// Whether what a file makes depends on structs, which may stand in other files.
+pub(super) fn has_fields(spec: &FileSpec) -> bool {
+    spec.functions.iter().any(|it| matches!(it.shape.parts, Some(Parts::Fields { .. })))
+}
+
+/// Completes the fields of a file's functions, and tells which are not there. `structs` has those of all files.
+pub(super) fn resolve(
+    spec: &mut FileSpec,
+    file: usize,
+    structs: &[&[Struct]],
+    problems: &mut Vec<Diagnostic>,
+) {
+    for function in &mut spec.functions {
+        if matches!(function.shape.parts, Some(Parts::Fields { .. })) {
+            fields_of(function, file, structs, problems);
         }
     }
 }

@@ -9,16 +9,21 @@
 //! Guiding rule: too much costs a rerun, too little is a lie. What no syntax can see (clocks, `env!`, statics
 //! with state) is listed in the limits.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod knots;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use super::facts::{Ambient, Digest, Facts, How, Include, Role, Word};
 use super::lex::lex;
 use super::tokens::{Lexed, is_keyword, plain};
 use super::{Included, lex::Kind};
+use knots::Knots;
 
 /// Changes whenever the encoding does, so that fingerprints of different encodings never meet.
-const DOMAIN: &[u8] = b"brooklet code fingerprint 1";
+const DOMAIN: &[u8] = b"brooklet code fingerprint 2";
 
 /// One file's part in the fingerprints.
 pub(crate) struct FileFacts {
@@ -31,19 +36,51 @@ pub(crate) struct FileFacts {
     pub known_modules: BTreeSet<usize>,
 }
 
-/// The fingerprints of each file's nodes, by the place of the function's name.
-pub(crate) fn fingerprints(files: &[FileFacts], included: &Included) -> Vec<BTreeMap<u32, String>> {
+/// The fingerprints of each file's nodes, with the places of the functions' names, in their order.
+pub(crate) fn fingerprints(files: &[FileFacts], included: &Included) -> Vec<Vec<(u32, Digest)>> {
     let linked = Linked::new(files, included);
-    let mut answer: Vec<BTreeMap<u32, String>> = files.iter().map(|_| BTreeMap::new()).collect();
-    let mut seen = vec![u32::MAX; linked.digests.len()];
+    let knots = knots::knots(&linked.edges);
+    let reach = linked.reach(&knots);
+    let mut globals = Sum::default();
+    for index in &linked.globals {
+        globals.add(&reach[knots.of[*index as usize] as usize]);
+    }
+    let mut answer: Vec<Vec<(u32, Digest)>> = files.iter().map(|_| Vec::new()).collect();
+    let mut seen = vec![u32::MAX; linked.edges.len()];
     for (round, (file, fact)) in linked.nodes.iter().enumerate() {
         let index = linked.offsets[*file] + fact;
         let it = &files[*file].facts[*fact];
         let Some(own) = it.node else { continue };
-        let fingerprint = linked.fingerprint(index, &own, &mut seen, round as u32);
-        answer[*file].insert(it.name_start, fingerprint);
+        let fingerprint = match knots.is_knot[knots.of[index] as usize] {
+            false => linked.fingerprint(index, &own, &knots, &reach, &globals),
+            true => linked.fingerprint_in_knot(index, &own, &mut seen, round as u32),
+        };
+        answer[*file].push((it.name_start, fingerprint));
     }
     answer
+}
+
+/// A digest of a set of digests: their sum. The members are hashes, so that sums of two different sets meet no
+/// more often than hashes do, and a sum needs no order.
+#[derive(Clone, Copy, Default)]
+struct Sum([u64; 4]);
+
+impl Sum {
+    fn add(&mut self, digest: &Digest) {
+        for (limb, bytes) in self.0.iter_mut().zip(digest.chunks_exact(8)) {
+            let mut word = [0; 8];
+            word.copy_from_slice(bytes);
+            *limb = limb.wrapping_add(u64::from_le_bytes(word));
+        }
+    }
+
+    fn bytes(&self) -> Digest {
+        let mut bytes = [0; 32];
+        for (chunk, limb) in bytes.chunks_exact_mut(8).zip(self.0) {
+            chunk.copy_from_slice(&limb.to_le_bytes());
+        }
+        bytes
+    }
 }
 
 /// The absolute path of an included file.
@@ -62,10 +99,12 @@ pub(crate) fn resolve(directory: &str, path: &str) -> String {
     format!("/{}", parts.join("/"))
 }
 
-/// All facts of all files with the edges between them.
+/// All facts of all files with the edges between them. Behind the facts stand the names that they mention, each
+/// with edges to what it leads to: many facts mention the same.
 struct Linked {
     /// Where each file's facts begin.
     offsets: Vec<usize>,
+    /// Of the facts; names have none.
     digests: Vec<Digest>,
     edges: Vec<Vec<u32>>,
     /// What counts for every node.
@@ -83,7 +122,7 @@ struct Named {
 }
 
 /// Only asked by name, never gone through, so its order does not matter.
-type Names<'a> = HashMap<&'a str, Named>;
+type Names<'a> = FxHashMap<&'a str, Named>;
 
 impl Linked {
     fn new(files: &[FileFacts], included: &Included) -> Linked {
@@ -93,7 +132,7 @@ impl Linked {
             offsets.push(total);
             total += file.facts.len();
         }
-        let mut names = Names::new();
+        let mut names = Names::default();
         let all =
             || files.iter().enumerate().flat_map(|(file, it)| it.facts.iter().map(move |fact| (file, fact)));
         for (index, (file, fact)) in all().enumerate() {
@@ -112,6 +151,7 @@ impl Linked {
             nodes: Vec::new(),
             offsets,
         };
+        let mut mentioned: FxHashMap<(&str, How), Option<u32>> = FxHashMap::default();
         let mut file_start = 0;
         let mut current = 0;
         let mut position = 0;
@@ -122,9 +162,19 @@ impl Linked {
             position = if index == file_start { 0 } else { position + 1 };
             let text = &*files[file].text;
             let is_known_module = files[file].known_modules.contains(&position);
-            let mut targets: Vec<u32> = Vec::new();
+            let mut targets: Vec<u32> = Vec::with_capacity(fact.mentions.len());
             for (name, how) in &fact.mentions {
-                reach(&names, name.in_text(text), *how, &mut targets);
+                let name = name.in_text(text);
+                let target = mentioned.entry((name, *how)).or_insert_with(|| {
+                    let mut leads_to = Vec::new();
+                    reach(&names, name, *how, &mut leads_to);
+                    if leads_to.is_empty() {
+                        return None;
+                    }
+                    linked.edges.push(leads_to);
+                    Some(linked.edges.len() as u32 - 1)
+                });
+                targets.extend(*target);
             }
             let includes = if is_known_module { &[][..] } else { &fact.includes };
             let (digest, words) = with_includes(fact.digest, includes, &files[file].directory, included);
@@ -152,10 +202,55 @@ impl Linked {
         linked
     }
 
-    fn fingerprint(&self, root: usize, own: &Digest, seen: &mut [u32], round: u32) -> String {
+    /// By knot: a digest of its members and of all that they reach.
+    fn reach(&self, knots: &Knots) -> Vec<Digest> {
+        let mut reach: Vec<Digest> = Vec::with_capacity(knots.members.len());
+        let mut children: Vec<u32> = Vec::new();
+        for (knot, members) in knots.members.iter().enumerate() {
+            let (mut own, mut below) = (Sum::default(), Sum::default());
+            children.clear();
+            for member in members {
+                let member = *member as usize;
+                if let Some(digest) = self.digests.get(member) {
+                    own.add(digest);
+                }
+                children.extend(self.edges[member].iter().map(|it| knots.of[*it as usize]));
+            }
+            children.sort_unstable();
+            children.dedup();
+            // What a knot reaches comes before it.
+            for child in children.iter().filter(|it| **it as usize != knot) {
+                below.add(&reach[*child as usize]);
+            }
+            reach.push(digest_of(&[&own.bytes(), &below.bytes()]));
+        }
+        reach
+    }
+
+    /// Of a node that does not reach itself: its own digest, and all that it reaches.
+    fn fingerprint(
+        &self,
+        root: usize,
+        own: &Digest,
+        knots: &Knots,
+        reach: &[Digest],
+        globals: &Sum,
+    ) -> Digest {
+        let mut children: Vec<u32> = self.edges[root].iter().map(|it| knots.of[*it as usize]).collect();
+        children.sort_unstable();
+        children.dedup();
+        let mut below = Sum::default();
+        for child in children {
+            below.add(&reach[child as usize]);
+        }
+        digest_of(&[DOMAIN, own, &below.bytes(), &globals.bytes()])
+    }
+
+    /// Of a node in a knot: what its knot reaches would hold its own name, so the walk is done for it alone.
+    fn fingerprint_in_knot(&self, root: usize, own: &Digest, seen: &mut [u32], round: u32) -> Digest {
         let mut stack: Vec<u32> = self.globals.clone();
         stack.extend(&self.edges[root]);
-        let mut reached: Vec<Digest> = Vec::new();
+        let mut reached = Sum::default();
         let mut reaches_itself = false;
         while let Some(index) = stack.pop() {
             let index = index as usize;
@@ -166,17 +261,24 @@ impl Linked {
                 reaches_itself = true;
                 continue;
             }
-            reached.push(self.digests[index]);
+            if let Some(digest) = self.digests.get(index) {
+                reached.add(digest);
+            }
             stack.extend(&self.edges[index]);
         }
-        reached.sort_unstable();
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(DOMAIN).update(own).update(&[u8::from(reaches_itself)]);
-        for digest in &reached {
-            hasher.update(digest);
-        }
-        hasher.finalize().to_hex().to_string()
+        digest_of(&[DOMAIN, b"knot", own, &[u8::from(reaches_itself)], &reached.bytes()])
     }
+}
+
+fn digest_of(parts: &[&[u8]]) -> Digest {
+    // Small pieces are gathered first: a hasher is slow with them.
+    let mut buffer = [0; 192];
+    let mut length = 0;
+    for part in parts {
+        buffer[length..length + part.len()].copy_from_slice(part);
+        length += part.len();
+    }
+    *blake3::hash(&buffer[..length]).as_bytes()
 }
 
 /// What a mention of a name leads to.

@@ -27,6 +27,21 @@ pub(crate) struct Surroundings {
     /// Names of structs, enums, unions and traits of the file that are not `pub` in any way.
     pub private: BTreeSet<String>,
     pub module: Vec<String>,
+    pub lines: Lines,
+}
+
+/// Where the lines of a text end: counting them anew for every function would cost more than all the rest.
+pub(crate) struct Lines(Vec<u32>);
+
+impl Lines {
+    pub fn new(text: &str) -> Lines {
+        Lines(text.bytes().enumerate().filter(|it| it.1 == b'\n').map(|it| it.0 as u32).collect())
+    }
+
+    /// The line of a byte, counted from 1.
+    fn line(&self, byte: u32) -> u32 {
+        self.0.partition_point(|end| *end < byte) as u32 + 1
+    }
 }
 
 /// Reads a function; `None` where it can be no node, and then `problems` says why.
@@ -102,6 +117,7 @@ pub(crate) fn read(
         tags: read.tags,
         shape: read.shape,
         fingerprint: String::new(),
+        line: around.lines.line(lexed.span(Range::new(name_token, name_token + 1)).start),
         name_span: lexed.span(Range::new(name_token, name_token + 1)),
         output_span,
         span: lexed.span(item.range),

@@ -20,7 +20,7 @@ fn read(texts: &[&str]) -> (Parsed, Sources) {
 fn functions(text: &str) -> (Vec<FnSpec>, Sources) {
     let (mut parsed, sources) = read(&[text]);
     assert!(parsed.diagnostics.is_empty(), "{}", render(&parsed.diagnostics, &sources, false));
-    (parsed.files.remove(0).functions, sources)
+    (parsed.files.remove(0).functions.clone(), sources)
 }
 
 /// Code, the text of the primary place, and the message of each problem.

@@ -29,8 +29,8 @@ pub(crate) fn part(lexed: &Lexed<'_>, level: &Level, module: &[String], known: &
     let mut hasher = Typed {
         lexed,
         known,
-        hasher: Hasher::new(),
-        futures: Hasher::new(),
+        encoding: Vec::new(),
+        futures: Vec::new(),
         has_impl_trait: false,
         has_includes: false,
     };
@@ -39,8 +39,8 @@ pub(crate) fn part(lexed: &Lexed<'_>, level: &Level, module: &[String], known: &
     }
     hasher.level(&level.items, Range::new(0, lexed.tokens.len()));
     Part {
-        digest: hasher.hasher.finalize(),
-        futures: hasher.futures.finalize(),
+        digest: blake3::hash(&hasher.encoding),
+        futures: blake3::hash(&hasher.futures),
         has_impl_trait: hasher.has_impl_trait,
         has_includes: hasher.has_includes,
     }
@@ -70,18 +70,18 @@ pub(crate) fn key<'a>(parts: impl Iterator<Item = &'a Part> + Clone, included: &
 struct Typed<'a> {
     lexed: &'a Lexed<'a>,
     known: &'a Known,
-    hasher: Hasher,
-    futures: Hasher,
+    /// What is hashed: gathered first, because a hasher is slow with small pieces.
+    encoding: Vec<u8>,
+    futures: Vec<u8>,
     has_impl_trait: bool,
     has_includes: bool,
 }
 
 impl Typed<'_> {
     fn bytes(&mut self, kind: u8, bytes: &[u8]) {
-        let mut head = [kind, 0, 0, 0, 0];
-        head[1..].copy_from_slice(&(bytes.len() as u32).to_le_bytes());
-        self.hasher.update(&head);
-        self.hasher.update(bytes);
+        self.encoding.push(kind);
+        self.encoding.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+        self.encoding.extend_from_slice(bytes);
     }
 
     /// All tokens of a range, docs only where something may read them.
@@ -98,7 +98,7 @@ impl Typed<'_> {
             match doc.filter(|_| !keep_docs).or_else(|| attributes::own_at(self.lexed, index)) {
                 Some(end) => index = end,
                 None => {
-                    let text = self.lexed.text(index).to_owned();
+                    let text = self.lexed.text(index);
                     self.bytes(b't', text.as_bytes());
                     let include = text == "include" && self.lexed.is_punct(index + 1, b'!');
                     self.has_includes |= include;
@@ -145,9 +145,9 @@ impl Typed<'_> {
                 if counts {
                     self.tokens(Range::new(open, item.range.end), true);
                 } else if is_async {
-                    std::mem::swap(&mut self.hasher, &mut self.futures);
+                    std::mem::swap(&mut self.encoding, &mut self.futures);
                     self.tokens(Range::new(open, item.range.end), true);
-                    std::mem::swap(&mut self.hasher, &mut self.futures);
+                    std::mem::swap(&mut self.encoding, &mut self.futures);
                 }
             }
             ItemKind::Mod | ItemKind::Impl | ItemKind::Trait if !strange => {

@@ -421,7 +421,7 @@ impl Crate {
             BuildError::new(format!("cannot write {}: {error}", what.display()))
         };
         fs::create_dir_all(&dependencies).map_err(|error| failed(&dependencies, error))?;
-        let artifacts = artifacts(messages, &crate_name);
+        let artifacts = artifacts(messages);
         let mut copied = BTreeMap::new();
         for file in artifacts.iter().flat_map(|it| &it.files) {
             let target = if file.file_name().is_some_and(|it| it == format!("lib{crate_name}.so").as_str()) {
@@ -510,17 +510,15 @@ struct Artifact {
 }
 
 /// What has to be kept of cargo's artifacts: metadata of libraries, proc-macro libraries, and the dylib.
-/// Libraries that only build scripts and proc macros use are built at another level than the image; they may
-/// bear the name of a crate that is in the image as well.
-fn artifacts(messages: &[Json], image: &str) -> Vec<Artifact> {
+/// Libraries that only build scripts and proc macros use are not optimised, as all that is in the image is; they
+/// may bear the name of a crate that is in the image as well.
+fn artifacts(messages: &[Json]) -> Vec<Artifact> {
     let mut found = Vec::new();
-    let level =
-        messages.iter().find(|it| it["target"]["name"] == image).map(|it| &it["profile"]["opt_level"]);
     for message in messages.iter().filter(|it| it["reason"] == "compiler-artifact") {
         let is = |kind: &str| {
             message["target"]["kind"].as_array().is_some_and(|all| all.iter().any(|it| it == kind))
         };
-        let is_foreign = !is("proc-macro") && Some(&message["profile"]["opt_level"]) != level;
+        let is_foreign = !is("proc-macro") && message["profile"]["opt_level"] == "0";
         if is("custom-build") || is("bin") || is_foreign {
             continue;
         }

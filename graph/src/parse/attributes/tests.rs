@@ -346,7 +346,9 @@ fn the_order_of_attributes_means_nothing() {
         // Only where things stand may differ.
         for node in graph.nodes.values_mut() {
             (node.span, node.type_span) = Default::default();
-            node.dependencies.iter_mut().for_each(|it| it.span = Default::default());
+            for it in &mut node.dependencies {
+                (it.span, it.default_span) = Default::default();
+            }
         }
         graph
     };

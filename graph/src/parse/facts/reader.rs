@@ -4,9 +4,9 @@
 //! parameters) and must differ for all other code. So everything is written with its kind and its length,
 //! and what is left out or renumbered is only what surely means nothing where it stands.
 
-use blake3::Hasher;
-
-use super::{Ambient, Fact, How, Include, Known, Role, captures, holds_items, is_colon, string_value};
+use super::{
+    Ambient, Digest, Fact, How, Include, Known, Role, captures, holds_items, is_colon, string_value,
+};
 use crate::parse::attributes::own_at;
 use crate::parse::items::Item;
 use crate::parse::lex::Kind;
@@ -28,11 +28,14 @@ enum Place {
 pub(super) struct Reader<'a, 'b> {
     lexed: &'b Lexed<'a>,
     known: &'b Known,
-    pub hasher: Hasher,
+    /// What is hashed: gathered first, because a hasher is slow with small pieces.
+    encoding: Vec<u8>,
     mentions: Vec<(&'a str, How)>,
     pub includes: Vec<Include>,
     pub global: bool,
     keep_docs: bool,
+    /// What is mentioned is known already.
+    pub is_digest_only: bool,
 }
 
 impl<'a, 'b> Reader<'a, 'b> {
@@ -40,23 +43,30 @@ impl<'a, 'b> Reader<'a, 'b> {
         Reader {
             lexed,
             known,
-            hasher: Hasher::new(),
+            encoding: Vec::with_capacity(1024),
             mentions: Vec::new(),
             includes: Vec::new(),
             global: false,
             keep_docs,
+            is_digest_only: false,
         }
+    }
+
+    /// The digest of all that was read.
+    pub fn digest(&self) -> Digest {
+        *blake3::hash(&self.encoding).as_bytes()
     }
 
     pub fn fact(mut self, names: Vec<(&'a str, Role)>, scope: Option<usize>) -> Fact<&'a str> {
         self.mentions.sort_unstable();
         self.mentions.dedup();
+        let digest = self.digest();
         Fact {
             names,
             is_trait: false,
             is_module: false,
             mentions: self.mentions,
-            digest: *self.hasher.finalize().as_bytes(),
+            digest,
             scope,
             ambient: Ambient::No,
             global: self.global,
@@ -68,10 +78,9 @@ impl<'a, 'b> Reader<'a, 'b> {
 
     /// Every piece is written with its kind and length, so that no two sequences of pieces look the same.
     fn piece(&mut self, kind: u8, bytes: &[u8]) {
-        let mut head = [kind, 0, 0, 0, 0];
-        head[1..].copy_from_slice(&(bytes.len() as u32).to_le_bytes());
-        self.hasher.update(&head);
-        self.hasher.update(bytes);
+        self.encoding.push(kind);
+        self.encoding.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+        self.encoding.extend_from_slice(bytes);
     }
 
     pub fn frame(&mut self, name: &[u8]) {
@@ -92,7 +101,7 @@ impl<'a, 'b> Reader<'a, 'b> {
 
     pub fn mention(&mut self, word: &'a str, how: How) {
         let word = plain(word);
-        if !is_keyword(word) {
+        if !self.is_digest_only && !is_keyword(word) {
             self.mentions.push((word, how));
         }
     }
@@ -233,10 +242,10 @@ impl<'a, 'b> Reader<'a, 'b> {
 
     /// If a macro is named here: the index behind its arguments, and whether it is a known one.
     fn macro_arguments(&self, index: usize) -> Option<(usize, bool)> {
-        let name = self.lexed.ident(index)?;
         if !self.lexed.is_punct(index + 1, b'!') || self.lexed.is_joint(index + 1, b'!', b'=') {
             return None;
         }
+        let name = self.lexed.ident(index)?;
         let open = if self.lexed.ident(index + 2).is_some() { index + 3 } else { index + 2 };
         match self.lexed.kind(open) {
             Some(Kind::Open(_)) => {

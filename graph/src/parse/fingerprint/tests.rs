@@ -21,7 +21,7 @@ fn of_files(files: &[(&str, &str)], included: &[(&str, &str)]) -> BTreeMap<Strin
     let parsed = parse_with(&sources, &modules, &included);
     let errors: Vec<_> = parsed.diagnostics.iter().map(|it| &it.message).collect();
     assert!(errors.is_empty(), "{errors:?}");
-    let functions = parsed.files.into_iter().flat_map(|it| it.functions);
+    let functions = parsed.files.into_iter().flat_map(|it| it.functions.clone());
     functions.map(|it| (it.path, it.fingerprint)).collect()
 }
 
