@@ -165,12 +165,12 @@ def memory_of_reloads(kernel, tour, reloads=200):
     return (settled() - before) / reloads / 1e6
 
 
-def chain():
-    """Time per node of a long chain, from the Rust benchmark."""
-    done = subprocess.run(["cargo", "bench", "-q", "-p", "brooklet", "--bench", "chain"], cwd=REPOSITORY, text=True, capture_output=True)
-    found = re.search(r"per node: ([\d.]+) µs", done.stdout)
-    assert found, done.stdout + done.stderr
-    return float(found[1])
+def rust(bench, *patterns):
+    """Numbers that a Rust benchmark prints."""
+    done = subprocess.run(["cargo", "bench", "-q", "-p", "brooklet", "--bench", bench], cwd=REPOSITORY, text=True, capture_output=True)
+    found = [re.search(it, done.stdout) for it in patterns]
+    assert all(found), done.stdout + done.stderr
+    return [float(it[1]) for it in found]
 
 
 def measure(reloads, rows):
@@ -198,7 +198,10 @@ def measure(reloads, rows):
     row("Rust cell `1 + 1`, after warm-up", f"{median([timed(lambda: kernel.ok('1 + 1')) for _ in range(9)]):.2f} s")
     row("Rust cell that uses polars, after warm-up", f"{median([timed(lambda: kernel.ok(POLARS_CELL)) for _ in range(9)]):.2f} s")
     kernel.close()
-    row("driver overhead per node, chain of 5,000 integer functions", f"{chain():.1f} µs")
+    row("driver overhead per node, chain of 5,000 integer functions", f"{rust('chain', r'per node: ([0-9.]+) µs')[0]:.1f} µs")
+    whole, edit = rust("graph", r"all at once: +([0-9.]+) ms", r"after an edit of one: +([0-9.]+) ms")
+    row("text → graph, 5,000 functions of ten lines in 50 files", f"{whole:.0f} ms")
+    row("the same after an edit of one file", f"{edit:.0f} ms")
 
 
 def cold(rows):

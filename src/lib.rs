@@ -11,12 +11,12 @@ pub mod cell;
 pub mod content;
 pub mod driver;
 pub mod executor;
-pub mod flow;
 pub mod glue;
 pub mod literal;
 pub mod loader;
 pub mod panics;
 pub mod prelude;
+pub mod program;
 pub mod serve;
 pub mod show;
 pub mod value;
@@ -27,7 +27,7 @@ pub use brooklet_macros::flow;
 pub use polars;
 
 pub use driver::{Driver, Request};
-pub use flow::{Builder, Flow, FlowError, ResultError, Results, RunError};
+pub use program::{Builder, Flow, FlowError, ResultError, Results, RunError};
 
 // The derive macros of transform files and cells name these crates.
 pub use chrono;

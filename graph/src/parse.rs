@@ -67,7 +67,7 @@ pub fn parse_with(sources: &Sources, modules: &[Vec<String>], included: &Include
 pub struct Cache {
     files: Vec<Arc<ReadFile>>,
     /// What became of each, with the fingerprints of its functions.
-    specs: Vec<(Arc<FileSpec>, Vec<(u32, facts::Digest)>)>,
+    specs: Vec<(Arc<FileSpec>, fingerprint::OfFile)>,
     /// Macros that some file defines or imports anew; another set is another reading of all files.
     redefined: BTreeSet<String>,
 }
@@ -77,6 +77,7 @@ struct ReadFile {
     text: Arc<str>,
     module: Vec<String>,
     is_helper: bool,
+    cfg: Vec<String>,
     redefined: BTreeSet<String>,
     functions: Vec<FnSpec>,
     problems: Vec<Diagnostic>,
@@ -152,11 +153,13 @@ fn read_files(
     let nothing = Vec::new();
     let module = |file: usize| modules.get(file).unwrap_or(&nothing);
     let is_helper = |file: usize| sources.helpers.contains(&(file as FileId));
+    let cfg = |file: usize| sources.cfgs.get(&(file as FileId)).unwrap_or(&nothing).as_slice();
     let kept = |file: usize| {
         let kept = cache.files.get(file)?;
         let is_same = *kept.text == *sources.files[file].text
             && kept.module == *module(file)
-            && kept.is_helper == is_helper(file);
+            && kept.is_helper == is_helper(file)
+            && kept.cfg == cfg(file);
         is_same.then(|| kept.clone())
     };
     // Two passes, because what a macro's name means is known only when all files are cut.
@@ -175,9 +178,9 @@ fn read_files(
         Err(kept) if is_known => kept.clone(),
         Err(_) => {
             let cut = Cut::new(file, &sources.files[file].text);
-            Arc::new(ReadFile::new(&cut, module(file), &known, is_helper(file)))
+            Arc::new(ReadFile::new(&cut, module(file), &known, is_helper(file), cfg(file)))
         }
-        Ok(cut) => Arc::new(ReadFile::new(cut, module(file), &known, is_helper(file))),
+        Ok(cut) => Arc::new(ReadFile::new(cut, module(file), &known, is_helper(file), cfg(file))),
     });
     let is_new = |file: &usize| cache.files.get(*file).is_none_or(|it| !Arc::ptr_eq(it, &read[*file]));
     let changed = (0..read.len()).filter(is_new).collect();
@@ -225,7 +228,7 @@ impl<'a> Cut<'a> {
 
 impl ReadFile {
     /// What a file says, in the light of the others.
-    fn new(cut: &Cut<'_>, module: &[String], known: &Known, is_helper: bool) -> ReadFile {
+    fn new(cut: &Cut<'_>, module: &[String], known: &Known, is_helper: bool, cfg: &[String]) -> ReadFile {
         let lexed = &cut.lexed;
         let mut problems = cut.problems.clone();
         let around = signature::Surroundings {
@@ -237,9 +240,10 @@ impl ReadFile {
         for item in cut.level.items.iter().filter(|_| !is_helper) {
             match item.kind {
                 ItemKind::Fn => {
-                    let attributes = attributes::read(lexed, item, &mut problems);
-                    if item.visibility != Visibility::Public || attributes.test {
-                        attributes.refuse_own(&mut problems);
+                    let mut attributes = attributes::read(lexed, item, &mut problems);
+                    attributes.cfg.splice(0..0, cfg.iter().cloned());
+                    if item.visibility != Visibility::Public || attributes.test || attributes.skip {
+                        attributes.refuse_own(lexed, &mut problems);
                     }
                     if item.visibility == Visibility::Public && !attributes.test && !attributes.skip {
                         functions.extend(signature::read(lexed, item, attributes, &around, &mut problems));
@@ -255,6 +259,7 @@ impl ReadFile {
             text: lexed.text.into(),
             module: module.to_vec(),
             is_helper,
+            cfg: cfg.to_vec(),
             redefined: cut.redefined.clone(),
             functions,
             problems,
@@ -275,7 +280,7 @@ fn nested(lexed: &Lexed<'_>, module: &Item, problems: &mut Vec<Diagnostic>) {
     for item in &module.items {
         match item.kind {
             ItemKind::Fn => {
-                attributes::read(lexed, item, problems).refuse_own(problems);
+                attributes::read(lexed, item, problems).refuse_own(lexed, problems);
                 let public = (module.visibility, item.visibility) == (Visibility::Public, Visibility::Public);
                 if let (true, Some(name), Some(module)) = (public, item.name, module.name) {
                     let (function, module) = (lexed.text(name), lexed.text(module));
@@ -300,9 +305,9 @@ fn nested(lexed: &Lexed<'_>, module: &Item, problems: &mut Vec<Diagnostic>) {
 
 /// Attributes of ours on items that make no nodes.
 fn no_node(lexed: &Lexed<'_>, item: &Item, problems: &mut Vec<Diagnostic>) {
-    attributes::read(lexed, item, problems).refuse_own(problems);
+    attributes::read(lexed, item, problems).refuse_own(lexed, problems);
     for member in &item.items {
-        attributes::read(lexed, member, problems).refuse_own(problems);
+        attributes::read(lexed, member, problems).refuse_own(lexed, problems);
     }
 }
 

@@ -3,7 +3,7 @@
 //! Everything that can be wrong in a transform file is told with a [`Span`]. Spans are byte ranges, as
 //! syn and rustc give them; lines and columns are worked out only when something is shown.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +43,9 @@ pub struct Sources {
     /// Files whose functions are no nodes: modules of a package that transform files may use.
     #[serde(default)]
     pub helpers: BTreeSet<FileId>,
+    /// The `#[cfg(..)]` of a file's module and of those around it: what is in it is there only then.
+    #[serde(default)]
+    pub cfgs: BTreeMap<FileId, Vec<String>>,
     /// The Cargo package that some of the files belong to.
     #[serde(default)]
     pub package: Option<PackageRoot>,
@@ -68,6 +71,8 @@ pub struct ModuleDeclaration {
     /// The value of `#[path = ".."]`.
     pub path: Option<String>,
     pub is_public: bool,
+    /// Those of the attributes that are `#[cfg(..)]`.
+    pub cfg: Vec<String>,
     /// What an inline module declares.
     pub inner: Option<Vec<ModuleDeclaration>>,
 }

@@ -14,7 +14,7 @@ use crate::graph::{Graph, Literals};
 use crate::source::Span;
 
 /// Kernel and worker refuse each other unless they agree in this number.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// One result in several formats, richest chosen by the frontend; always holds `text/plain`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

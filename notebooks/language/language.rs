@@ -42,7 +42,7 @@ pub fn weight(part: f64, whole: f64) -> f64 {
 /// Sum of the last `window` values.
 #[defaults(window = 3)]
 #[tag(owner = "ds", stage = ["daily", "review"])]
-pub fn recent(values: &Vec<i64>, window: usize) -> i64 {
+pub fn recent(values: &[i64], window: usize) -> i64 {
     values.iter().rev().take(window).sum()
 }
 
@@ -94,7 +94,7 @@ pub struct Split {
 }
 
 #[extract_fields]
-pub fn split(values: &Vec<i64>) -> Split {
+pub fn split(values: &[i64]) -> Split {
     let (train, test) = values.split_at(values.len() / 2);
     Split { train: train.to_vec(), test: test.to_vec() }
 }
@@ -104,7 +104,7 @@ pub fn trained_on(train: &[i64], test: &[i64]) -> String {
 }
 
 #[unpack(low, _, high)]
-pub fn bounds(values: &Vec<i64>) -> Result<(i64, String, i64), String> {
+pub fn bounds(values: &[i64]) -> Result<(i64, String, i64), String> {
     match (values.iter().min(), values.iter().max()) {
         (Some(low), Some(high)) => Ok((*low, format!("{low} to {high}"), *high)),
         _ => Err("there are no values".to_owned()),
@@ -131,8 +131,8 @@ mod tests {
     #[test]
     fn functions_are_called_as_they_are() {
         assert_eq!(gross(100.0, rate__isles()), 120.0);
-        assert_eq!(recent(&vec![1, 2, 3, 4], 3), 9);
+        assert_eq!(recent(&[1, 2, 3, 4], 3), 9);
         assert_eq!(scaled(2, 5), 25);
-        assert_eq!(split(&vec![1, 2, 3]).test, [2, 3]);
+        assert_eq!(split(&[1, 2, 3]).test, [2, 3]);
     }
 }

@@ -130,8 +130,8 @@ impl Driver {
 
     /// A given value that is no node's, as what it is written as.
     fn plain(&self, name: &str, request: &Request) -> Option<Value> {
-        if let Some(value) = request.values.get(name) {
-            return Some(value.clone());
+        if let Some(given) = request.values.get(name) {
+            return Some(given.value.clone());
         }
         let raw = request.inputs.get(name)?;
         literal::plain(raw, name)
@@ -158,7 +158,8 @@ impl Driver {
                 continue;
             }
             let node = self.committed.name(index).to_owned();
-            let slot = format!("{node}\0{at}");
+            // What a literal becomes may bear the parameter's name: a series does.
+            let slot = format!("{node}\0{at}\0{}", written.parameter);
             match self.decoded(&slot, &written.parameter, &written.raw, written.ty, written.decode) {
                 Ok(computed) => drop(into.insert((index, at), computed)),
                 Err(failure) => {
@@ -177,22 +178,38 @@ impl Driver {
         unused: &mut Vec<String>,
     ) -> HashMap<usize, Arc<Computed>> {
         let mut placed = HashMap::new();
-        for (name, value) in &request.values {
-            let Some(index) = self.committed.find(name) else {
-                if !request.targets.contains(name) {
-                    unused.push(name.clone());
+        let all = request
+            .values
+            .iter()
+            .map(|it| (it, true))
+            .chain(request.value_overrides.iter().map(|it| (it, false)));
+        for ((name, given), is_input) in all {
+            let node = self.committed.graph.nodes.get_full(name);
+            let index = match node {
+                Some((index, _, node)) if !is_input || node.kind == NodeKind::Input => index,
+                _ if is_input => {
+                    if !request.targets.contains(name) || node.is_some() {
+                        unused.push(name.clone());
+                    }
+                    continue;
                 }
-                continue;
+                _ => {
+                    failures.push(problem(
+                        "unknown-target",
+                        name,
+                        format!("there is no node `{name}` to override"),
+                    ));
+                    continue;
+                }
             };
             let expected = self.committed.nodes[index].holds.map(|it| it.0);
-            if let Some(expected) = expected.filter(|it| it.id != value.type_id()) {
-                let message =
-                    format!("`{name}` needs `{}`, but `{}` was given", expected.short(), value.type_name());
+            if let Some(expected) = expected.filter(|it| it.id != given.value.type_id()) {
+                let found = given.value.type_name();
+                let message = format!("`{name}` needs `{}`, but `{found}` was given", expected.short());
                 failures.push(problem("bad-literal", name, message));
                 continue;
             }
-            let derived = Version::of_bytes(format!("given {name}").as_bytes());
-            placed.insert(index, Arc::new(Computed::new(value.clone(), derived)));
+            placed.insert(index, Arc::new(given.computed()));
         }
         placed
     }

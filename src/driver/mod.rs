@@ -16,7 +16,7 @@ mod why;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use brooklet_graph::graph::{Graph, Literals};
 use brooklet_graph::source::Sources;
@@ -70,8 +70,29 @@ pub struct Request {
     pub inputs: Literals,
     /// Raw literals that take the place of nodes.
     pub overrides: Literals,
-    /// Values of a program, for inputs and in the place of nodes.
-    pub values: BTreeMap<String, Value>,
+    /// Values of a program, for inputs.
+    pub values: BTreeMap<String, GivenValue>,
+    /// Values of a program in the place of nodes.
+    pub value_overrides: BTreeMap<String, GivenValue>,
+}
+
+/// A value that a program gives. What cannot be told apart by its content is told apart by having been given
+/// anew.
+#[derive(Clone, Debug)]
+pub struct GivenValue {
+    pub(crate) value: Value,
+    number: u64,
+}
+
+impl GivenValue {
+    pub fn new<T: std::any::Any + Send + Sync>(value: T) -> GivenValue {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        GivenValue { value: Value::new(value), number: NEXT.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    fn computed(&self) -> Computed {
+        Computed::new(self.value.clone(), Version::of_bytes(format!("given {}", self.number).as_bytes()))
+    }
 }
 
 /// What came of a run.

@@ -26,7 +26,7 @@ impl Column {
         let series = if let Some(frame) = frame.get::<DataFrame>() {
             match frame.column(&self.name) {
                 Ok(column) => column.as_materialized_series().clone(),
-                Err(_) => self.missing(&frame.schema(), frame.height())?,
+                Err(_) => self.missing(frame.schema(), frame.height())?,
             }
         } else if let Some(lazy) = frame.get::<LazyFrame>() {
             let schema = lazy.clone().collect_schema().map_err(failed)?;

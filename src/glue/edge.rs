@@ -22,6 +22,8 @@ impl<T, E> Fits<Vec<T>, E> for Ty<&[T]> {}
 impl<T, E> Fits<Vec<T>, E> for Ty<Option<&[T]>> {}
 impl<E> Fits<String, E> for Ty<&str> {}
 impl<E> Fits<String, E> for Ty<Option<&str>> {}
+impl<E> Fits<Option<String>, E> for Ty<Option<&str>> {}
+impl<T, E> Fits<Option<Vec<T>>, E> for Ty<Option<&[T]>> {}
 impl<E> Fits<polars::prelude::DataFrame, E> for Ty<polars::prelude::LazyFrame> {}
 impl<E> Fits<polars::prelude::DataFrame, E> for Ty<Option<polars::prelude::LazyFrame>> {}
 

@@ -23,7 +23,8 @@ pub struct GroupSlot<'v, Item, Whole: ?Sized, How> {
     members: &'v [(String, Value)],
     index: usize,
     item: Ty<Item>,
-    how: PhantomData<(fn() -> Box<Whole>, fn() -> How)>,
+    whole: PhantomData<fn() -> Box<Whole>>,
+    how: PhantomData<fn() -> How>,
 }
 
 impl<Item, Whole: ?Sized, How> GroupSlot<'_, Item, Whole, How> {
@@ -50,7 +51,13 @@ macro_rules! group {
             type Grouped = GroupSlot<'v, T, $whole, $how>;
             fn group(&self, slots: &Slots<'v>, index: usize) -> Self::Grouped {
                 slots.describe_group(TypeInfo::of::<T>, TypeInfo::of::<$whole>, GroupKind::$kind);
-                GroupSlot { members: slots.group(index), index, item: Ty::new(), how: PhantomData }
+                GroupSlot {
+                    members: slots.group(index),
+                    index,
+                    item: Ty::new(),
+                    whole: PhantomData,
+                    how: PhantomData,
+                }
             }
         }
     };
@@ -67,7 +74,13 @@ group!(&&&Ty<BTreeMap<String, T>> => BTreeMap<String, T>, GivenMap<BTreeMap<Stri
 impl<'v, T> Group<'v> for Ty<T> {
     type Grouped = GroupSlot<'v, T, T, NoGroup>;
     fn group(&self, slots: &Slots<'v>, index: usize) -> Self::Grouped {
-        GroupSlot { members: slots.group(index), index, item: Ty::new(), how: PhantomData }
+        GroupSlot {
+            members: slots.group(index),
+            index,
+            item: Ty::new(),
+            whole: PhantomData,
+            how: PhantomData,
+        }
     }
 }
 
@@ -107,7 +120,7 @@ impl<T: TakeByValue + Any> GroupSlot<'_, T, Vec<T>, GivenList> {
         Ok(self.members()?.into_iter().map(|it| it.1).collect())
     }
 
-    pub fn pass(&self, gathered: &Vec<T>) -> Vec<T> {
+    pub fn pass(&self, gathered: &[T]) -> Vec<T> {
         gathered.iter().map(T::cloned).collect()
     }
 }

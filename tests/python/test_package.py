@@ -66,7 +66,7 @@ def test_a_package_from_its_first_image_to_other_dependencies(fresh):
     assert "sales.rs:1" in error.value and "`crate::module::Item`" in error.traceback
 
     # Other dependencies are another image and another worker; values are computed again.
-    fresh.write("shop/src/transforms/sales.rs", text.replace("util::one()", "util::one() + smallvec::smallvec![1i64; 2].len() as i64"), prelude=False)
+    fresh.write("shop/src/transforms/sales.rs", text.replace("util::one()", "util::one() + smallvec::SmallVec::<[i64; 2]>::from([1, 1]).len() as i64"), prelude=False)
     fresh.fails("%run total")
     fresh.write("shop/Cargo.toml", MANIFEST + 'smallvec = "1"\n', prelude=False)
     reply = fresh.ok("%run total --as json", LONG)

@@ -13,7 +13,7 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::expand::{Expanded, Need, Planned, expand};
 use super::topology::Topology;
-use super::{Dependency, Graph, Literals, Node, NodeKind};
+use super::{Dependency, Graph, Literals, Node, NodeKind, PartOf};
 use crate::diagnostic::{Diagnostic, sort};
 use crate::source::Sources;
 use crate::spec::FileSpec;
@@ -214,6 +214,10 @@ fn transform(node: &Planned<'_>, sources: &Sources) -> Node {
     };
     // A part's code is what it takes out; of what, is in the version of what it needs.
     let fingerprint = match &node.part {
+        // A column is named after its node.
+        Some(part @ PartOf::Column { .. }) => {
+            blake3::hash(format!("{part:?} as {}", node.name).as_bytes()).to_hex().to_string()
+        }
         Some(part) => blake3::hash(format!("{part:?}").as_bytes()).to_hex().to_string(),
         None => node.function.fingerprint.clone(),
     };

@@ -56,7 +56,7 @@ pub(super) fn keys_of(condition: &Condition, keys: &mut BTreeSet<String>) {
 
 /// A condition as people read it: `region = "us"`.
 pub(super) fn shown(condition: &Condition) -> String {
-    let join = |all: &[Condition], word: &str| all.iter().map(|it| inner(it)).collect::<Vec<_>>().join(word);
+    let join = |all: &[Condition], word: &str| all.iter().map(inner).collect::<Vec<_>>().join(word);
     match condition {
         Condition::Is { key, one_of, not } => {
             let values: Vec<&str> = one_of.iter().map(|it| it.raw.as_str()).collect();

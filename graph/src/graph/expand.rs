@@ -190,7 +190,9 @@ fn absent(node: &str, variants: &[&FnSpec], config: &Literals) -> Absent {
     };
     let example = keys.iter().find_map(|key| {
         let value = condition::known_values(&all, key).into_iter().next()?;
-        Some(format!("`%config {key}={}`", value.trim_matches('"')))
+        let bare = value.trim_matches('"');
+        let is_word = bare.chars().all(|it| it.is_alphanumeric() || matches!(it, '_' | '-' | '.' | '/'));
+        Some(format!("`%config {key}={}`", if is_word { bare } else { &value }))
     });
     let mut hint = example.map_or_else(String::new, |it| format!("choose one: {it}; "));
     hint.push_str("`#[config(otherwise)]` on a variant makes it the one for all other cases");

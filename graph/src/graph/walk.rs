@@ -33,10 +33,6 @@ impl Graph {
         Ok(self.nodes.values().filter(|node| filter.iter().all(|it| has(node, it))).collect())
     }
 
-    pub fn get(&self, name: &str) -> Option<&Node> {
-        self.nodes.get(name)
-    }
-
     /// The targets and all that they need.
     pub fn upstream_of(&self, targets: &[&str]) -> Vec<String> {
         self.needed(targets, &BTreeSet::new())

@@ -63,6 +63,8 @@ pub(crate) struct Own {
     pub span: Span,
     /// What stands between its brackets, if it has any.
     pub arguments: Option<Range>,
+    /// Nothing but its name.
+    pub is_bare: bool,
 }
 
 /// What the attributes of one function say.
@@ -81,8 +83,24 @@ pub(crate) struct Attributes {
 
 impl Attributes {
     /// Of what is no node: nothing that was written for us is passed over. `skip` says no more than is so.
-    pub fn refuse_own(&self, problems: &mut Vec<Diagnostic>) {
-        for own in self.own.iter().filter(|it| !(self.skip && it.name == "node")) {
+    pub fn refuse_own(&self, lexed: &Lexed<'_>, problems: &mut Vec<Diagnostic>) {
+        for own in self.own.iter() {
+            if self.skip && own.name == "node" {
+                let pieces = own.arguments.map(|it| meta::pieces(lexed, it)).unwrap_or_default();
+                if let Some(odd) =
+                    pieces.iter().find(|it| !(lexed.is(it.start, "skip") && it.end == it.start + 1))
+                {
+                    problems.push(
+                        Diagnostic::error(
+                            "attribute-syntax",
+                            "`#[node]`: with `skip` nothing else means anything",
+                        )
+                        .at(lexed.span(*odd), "")
+                        .hint("write it as `#[node(skip)]`"),
+                    );
+                }
+                continue;
+            }
             let message = format!("`#[{}]` stands on something that is no node", own.name);
             problems.push(
                 Diagnostic::error("misplaced-attribute", message).at(own.span, "").hint(
@@ -130,12 +148,14 @@ pub(crate) fn read(lexed: &Lexed<'_>, item: &Item, problems: &mut Vec<Diagnostic
                 }
             }
             Some(word) if is_ours(lexed, name) && UNDERSTOOD.contains(&word) => {
-                let arguments = lexed.group(name + 1, b'(').map(|close| Range::new(name + 2, close));
-                attributes.skip |= word == "node"
-                    && arguments.is_some_and(|it| {
-                        meta::pieces(lexed, it).iter().any(|it| lexed.is(it.start, "skip"))
-                    });
-                attributes.own.push(Own { name: word.to_owned(), span: lexed.span(*range), arguments });
+                let group = lexed.group(name + 1, b'(').filter(|it| it + 2 == range.end);
+                let arguments = group.map(|close| Range::new(name + 2, close));
+                let is_skip = |it: &Range| lexed.is(it.start, "skip") && it.end == it.start + 1;
+                attributes.skip |=
+                    word == "node" && arguments.is_some_and(|it| meta::pieces(lexed, it).iter().any(is_skip));
+                let is_bare = name + 2 == range.end;
+                let span = lexed.span(*range);
+                attributes.own.push(Own { name: word.to_owned(), span, arguments, is_bare });
             }
             Some(_) if is_ours(lexed, name) => {
                 let message = format!("`#[{}]` is not supported yet", lexed.text(name));
@@ -159,6 +179,13 @@ pub(crate) fn own_at(lexed: &Lexed<'_>, index: usize) -> Option<usize> {
     }
     let close = lexed.group(index + 1, b'[')?;
     is_ours(lexed, name(lexed, Range::new(index, close + 1))).then_some(close + 1)
+}
+
+/// What one of our attributes says: its arguments with all that follows them.
+pub(crate) fn own_arguments(lexed: &Lexed<'_>, attribute: Range) -> Option<Range> {
+    own_at(lexed, attribute.start)?;
+    let open = name(lexed, attribute) + 1;
+    lexed.group(open, b'(').map(|_| Range::new(open, attribute.end))
 }
 
 /// Whether an item exists only in tests.

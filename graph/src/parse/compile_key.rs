@@ -9,7 +9,7 @@ use blake3::Hasher;
 use super::facts::has_strange_attribute;
 use super::items::{ItemKind, Level};
 use super::lex::Kind;
-use super::tokens::Lexed;
+use super::tokens::{Lexed, Range};
 use super::{Included, attributes};
 
 /// The key of all files together, from the part of each.
@@ -32,37 +32,52 @@ pub(super) fn part(lexed: &Lexed<'_>, level: &Level) -> blake3::Hash {
     if lexed.tokens.is_empty() {
         return blake3::hash(lexed.text.as_bytes());
     }
-    // Macros and derives of other crates may read docs.
-    let is_macro = |kind| matches!(kind, ItemKind::MacroCall | ItemKind::MacroRules | ItemKind::Mod);
-    let keep_docs = level.items.iter().any(|it| is_macro(it.kind) || has_strange_attribute(lexed, it));
+    let left_out = left_out(lexed, level);
+    let mut left_out = left_out.iter().peekable();
     // Small pieces are gathered first: a hasher is slow with them.
     let mut buffer: Vec<u8> = Vec::with_capacity(lexed.text.len() * 2);
     let (mut line, mut line_start, mut read) = (0u32, 0usize, 0usize);
     let mut index = 0;
     while index < lexed.tokens.len() {
-        let token = &lexed.tokens[index];
-        let is_doc = matches!(token.kind, Kind::DocOuter | Kind::DocInner) && !keep_docs;
-        if let Some(end) = attributes::own_at(lexed, index) {
-            index = end;
+        if let Some(range) = left_out.next_if(|it| it.start <= index) {
+            index = range.end.max(index);
             continue;
         }
-        if !is_doc {
-            let start = token.start as usize;
-            for (at, byte) in lexed.text.as_bytes()[read..start].iter().enumerate() {
-                if *byte == b'\n' {
-                    line += 1;
-                    line_start = read + at + 1;
-                }
+        let token = &lexed.tokens[index];
+        let start = token.start as usize;
+        for (at, byte) in lexed.text.as_bytes()[read..start].iter().enumerate() {
+            if *byte == b'\n' {
+                line += 1;
+                line_start = read + at + 1;
             }
-            read = start;
-            buffer.extend_from_slice(&line.to_le_bytes());
-            buffer.extend_from_slice(&((start - line_start) as u32).to_le_bytes());
-            buffer.extend_from_slice(&(token.end - token.start).to_le_bytes());
-            buffer.extend_from_slice(lexed.text(index).as_bytes());
         }
+        read = start;
+        buffer.extend_from_slice(&line.to_le_bytes());
+        buffer.extend_from_slice(&((start - line_start) as u32).to_le_bytes());
+        buffer.extend_from_slice(&(token.end - token.start).to_le_bytes());
+        buffer.extend_from_slice(lexed.text(index).as_bytes());
         index += 1;
     }
     blake3::hash(&buffer)
+}
+
+/// What is surely no code, in the order of the file: docs of the functions at the top, and what our attributes on
+/// them say. Anywhere else a derive or a macro may read either.
+fn left_out(lexed: &Lexed<'_>, level: &Level) -> Vec<Range> {
+    let mut left_out = Vec::new();
+    for item in level.items.iter().filter(|it| it.kind == ItemKind::Fn) {
+        let is_cfg_attr = |it: &Range| lexed.is(it.start + 2, "cfg_attr");
+        let keep_docs = has_strange_attribute(lexed, item) || item.attributes.iter().any(is_cfg_attr);
+        for attribute in &item.attributes {
+            if lexed.kind(attribute.start) == Some(Kind::DocOuter) {
+                left_out.extend((!keep_docs).then_some(*attribute));
+            } else {
+                // That the attribute is there counts: without its import it does not compile.
+                left_out.extend(attributes::own_arguments(lexed, *attribute));
+            }
+        }
+    }
+    left_out
 }
 
 #[cfg(test)]
@@ -98,7 +113,17 @@ mod tests {
         ] {
             assert_ne!(key(other), key(text), "{other}");
         }
-        let derived = |doc: &str| key(&format!("/// {doc}\n#[derive(clap::Parser)]\npub struct S;\n"));
-        assert_ne!(derived("a"), derived("b"));
+        let differ =
+            |form: &dyn Fn(&str) -> String| assert_ne!(key(&form("a")), key(&form("b")), "{}", form("a"));
+        differ(&|it| format!("/// {it}\n#[derive(clap::Parser)]\npub struct S;\n"));
+        differ(&|it| format!("/// {it}\n#[cfg_attr(all(), derive(clap::Parser))]\npub struct S;\n"));
+        differ(&|it| format!("pub const HELP: &str = text! {{ /// {it}\n}};"));
+        differ(&|it| {
+            format!("#[derive(confique::Config)] pub struct C {{ #[config(default = {it:?})] pub p: u16 }}")
+        });
+        differ(&|it| format!("pub fn a() -> i64 {{ limit!(#[cache({it})]) }}"));
+        differ(&|it| {
+            if it == "a" { "// tag\npub fn a() {}".into() } else { "#[tag(x = \"y\")]\npub fn a() {}".into() }
+        });
     }
 }

@@ -4,7 +4,10 @@
 //! cannot be read, so its fields must be named; whether they are there, rustc then says.
 
 use super::items::{Item, ItemKind, Level};
-use super::tokens::Lexed;
+use super::signature::MAX_TOKENS;
+use super::tokens::{Lexed, Range, plain};
+use syn::spanned::Spanned;
+
 use crate::diagnostic::Diagnostic;
 use crate::graph::{held_type, similar};
 use crate::source::Span;
@@ -31,6 +34,7 @@ pub(super) fn resolve(
     for function in &mut spec.functions {
         if matches!(function.shape.parts, Some(Parts::Fields { .. })) {
             fields_of(function, file, structs, problems);
+            tagged_fields(function, problems);
         }
     }
 }
@@ -57,7 +61,7 @@ fn fields_of(function: &mut FnSpec, file: usize, structs: &[&[Struct]], problems
                 .hint("name them: `#[extract_fields(train, test)]`"),
         ),
         ([_, _, ..], true) => problems.push(
-            Diagnostic::error("unknown-field", format!("several files hold a struct `{name}`"))
+            Diagnostic::error("unknown-field", format!("more than one struct is called `{name}`"))
                 .at(span, "which of them is meant, only the compiler knows")
                 .at(output_span, "")
                 .hint("name the fields: `#[extract_fields(train, test)]`"),
@@ -92,6 +96,24 @@ fn fields_of(function: &mut FnSpec, file: usize, structs: &[&[Struct]], problems
     }
 }
 
+/// `#[tag_outputs]` of a function whose parts are all fields of a struct.
+fn tagged_fields(function: &FnSpec, problems: &mut Vec<Diagnostic>) {
+    let Some(Parts::Fields { parts, all: true, span }) = &function.shape.parts else { return };
+    let made = || parts.iter().map(|it| it.node.as_str()).chain([function.name.as_str()]);
+    if parts.is_empty() {
+        return; // told already
+    }
+    for name in function.shape.tag_outputs.keys().filter(|it| made().all(|made| made != it.as_str())) {
+        let known: Vec<String> = made().map(|it| format!("`{it}`")).collect();
+        let message = format!("`#[tag_outputs]` names `{name}`, which the function does not make");
+        problems.push(
+            Diagnostic::error("unknown-attribute-key", message)
+                .at(*span, "")
+                .hint(format!("it makes {}", known.join(", "))),
+        );
+    }
+}
+
 fn unknown(name: &str, field: &str, span: Span, fields: &[Field]) -> Diagnostic {
     let diagnostic =
         Diagnostic::error("unknown-field", format!("`{name}` has no public field `{field}`")).at(span, "");
@@ -115,35 +137,32 @@ pub(super) fn structs(lexed: &Lexed<'_>, level: &Level) -> Vec<Struct> {
         else {
             continue;
         };
-        let span = lexed.span(item.range);
+        let range = Range::new(item.head, item.range.end);
+        // syn recurses over what it reads.
+        if range.end - range.start > MAX_TOKENS {
+            continue;
+        }
+        let span = lexed.span(range);
         let text = lexed.text.get(span.start as usize..span.end as usize).unwrap_or_default();
         if let Ok(parsed) = syn::parse_str::<syn::ItemStruct>(text) {
-            found.push((lexed.text(name).to_owned(), public_fields(&parsed)));
+            found.push((lexed.text(name).to_owned(), public_fields(&parsed, lexed, span.start)));
         }
     }
     found
 }
 
-fn public_fields(item: &syn::ItemStruct) -> Vec<Field> {
+/// The types as people read them: `start` is where the parsed text begins in the file.
+fn public_fields(item: &syn::ItemStruct, lexed: &Lexed<'_>, start: u32) -> Vec<Field> {
     let is_public = |it: &&syn::Field| matches!(it.vis, syn::Visibility::Public(_));
     let fields = item.fields.iter().filter(is_public);
     fields
         .filter_map(|it| {
             let name = it.ident.as_ref()?.to_string();
-            let ty = &it.ty;
-            let text = quote::quote!(#ty).to_string();
-            Some((super::tokens::plain(&name).to_owned(), tidy(&text)))
+            let place = it.ty.span().byte_range();
+            let (from, to) = (start + place.start as u32, start + place.end as u32);
+            let first = lexed.tokens.partition_point(|it| it.start < from);
+            let end = lexed.tokens.partition_point(|it| it.end <= to);
+            Some((plain(&name).to_owned(), lexed.spaced(Range::new(first, end))))
         })
         .collect()
-}
-
-/// Tokens as people write a type.
-fn tidy(tokens: &str) -> String {
-    let mut text = tokens.to_owned();
-    for (from, to) in
-        [(" :: ", "::"), (" < ", "<"), (" >", ">"), ("& ", "&"), (" ,", ","), ("< ", "<"), (" <", "<")]
-    {
-        text = text.replace(from, to);
-    }
-    text
 }

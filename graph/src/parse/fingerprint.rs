@@ -36,8 +36,11 @@ pub(crate) struct FileFacts {
     pub known_modules: BTreeSet<usize>,
 }
 
+/// The fingerprints of one file's nodes, each with the place of its function's name.
+pub(crate) type OfFile = Vec<(u32, Digest)>;
+
 /// The fingerprints of each file's nodes, with the places of the functions' names, in their order.
-pub(crate) fn fingerprints(files: &[FileFacts], included: &Included) -> Vec<Vec<(u32, Digest)>> {
+pub(crate) fn fingerprints(files: &[FileFacts], included: &Included) -> Vec<OfFile> {
     let linked = Linked::new(files, included);
     let knots = knots::knots(&linked.edges);
     let reach = linked.reach(&knots);
@@ -45,7 +48,7 @@ pub(crate) fn fingerprints(files: &[FileFacts], included: &Included) -> Vec<Vec<
     for index in &linked.globals {
         globals.add(&reach[knots.of[*index as usize] as usize]);
     }
-    let mut answer: Vec<Vec<(u32, Digest)>> = files.iter().map(|_| Vec::new()).collect();
+    let mut answer: Vec<OfFile> = files.iter().map(|_| Vec::new()).collect();
     let mut seen = vec![u32::MAX; linked.edges.len()];
     for (round, (file, fact)) in linked.nodes.iter().enumerate() {
         let index = linked.offsets[*file] + fact;

@@ -23,6 +23,8 @@ pub struct ModuleFile {
     pub path: Vec<String>,
     /// Whether its functions can be called from outside of the package.
     pub is_reachable: bool,
+    /// The `#[cfg(..)]` of the module and of those around it.
+    pub cfg: Vec<String>,
 }
 
 /// All files below a crate root that stands in `directory`, a module before those in it. `read` gives the text
@@ -35,7 +37,8 @@ pub fn tree(
     let mut walk = Walk { read, seen: BTreeSet::new(), found: Vec::new() };
     for declaration in declarations {
         // What the root declares can be declared `pub` in a generation.
-        walk.follow(declaration, directory, directory, &[], true);
+        let root = Around { path: &[], is_reachable: true, cfg: &[] };
+        walk.follow(declaration, directory, directory, &root);
     }
     walk.found
 }
@@ -46,21 +49,22 @@ struct Walk<'a> {
     found: Vec<ModuleFile>,
 }
 
+/// The module that a declaration stands in.
+struct Around<'a> {
+    path: &'a [String],
+    is_reachable: bool,
+    cfg: &'a [String],
+}
+
 impl Walk<'_> {
     /// `beside` is what a `#[path]` is relative to, `below` where `mod name;` is looked for.
-    fn follow(
-        &mut self,
-        declaration: &ModuleDeclaration,
-        beside: &Path,
-        below: &Path,
-        parent: &[String],
-        is_reachable: bool,
-    ) {
-        if parent.len() >= DEPTH {
+    fn follow(&mut self, declaration: &ModuleDeclaration, beside: &Path, below: &Path, around: &Around<'_>) {
+        if around.path.len() >= DEPTH {
             return;
         }
         let name = &declaration.name;
-        let path: Vec<String> = parent.iter().cloned().chain([name.clone()]).collect();
+        let path: Vec<String> = around.path.iter().cloned().chain([name.clone()]).collect();
+        let cfg: Vec<String> = around.cfg.iter().chain(&declaration.cfg).cloned().collect();
         if let Some(inner) = &declaration.inner {
             let directory = match &declaration.path {
                 Some(path) => beside.join(path),
@@ -68,13 +72,9 @@ impl Walk<'_> {
             };
             for it in inner {
                 // An inline module of the root is declared anew, `pub` like the root's own.
-                self.follow(
-                    it,
-                    &directory,
-                    &directory,
-                    &path,
-                    is_reachable && (parent.is_empty() || it.is_public),
-                );
+                let is_reachable = around.is_reachable && (around.path.is_empty() || it.is_public);
+                let around = Around { path: &path, is_reachable, cfg: &cfg };
+                self.follow(it, &directory, &directory, &around);
             }
             return;
         }
@@ -93,10 +93,11 @@ impl Walk<'_> {
         let found = candidates.into_iter().find_map(|it| Some(((self.read)(&it)?, it)));
         let Some((text, file)) = found.filter(|it| self.seen.insert(it.1.clone())) else { return };
         let directory = file.parent().unwrap_or(below).to_owned();
-        self.found.push(ModuleFile { file, path: path.clone(), is_reachable });
+        let is_reachable = around.is_reachable;
+        self.found.push(ModuleFile { file, path: path.clone(), is_reachable, cfg: cfg.clone() });
         for inner in declared(&text) {
-            let is_reachable = is_reachable && inner.is_public;
-            self.follow(&inner, &directory, &children, &path, is_reachable);
+            let around = Around { path: &path, is_reachable: is_reachable && inner.is_public, cfg: &cfg };
+            self.follow(&inner, &directory, &children, &around);
         }
     }
 }
@@ -129,7 +130,11 @@ fn declaration(lexed: &Lexed<'_>, item: &Item) -> Option<ModuleDeclaration> {
         }
         let span = lexed.span(*attribute);
         let text = lexed.text.get(span.start as usize..span.end as usize).unwrap_or_default();
-        declaration.attributes.push(text.split_whitespace().collect::<Vec<_>>().join(" "));
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        if lexed.is(attribute.start + 2, "cfg") {
+            declaration.cfg.push(text.clone());
+        }
+        declaration.attributes.push(text);
     }
     Some(declaration)
 }

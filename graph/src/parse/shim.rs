@@ -67,6 +67,9 @@ pub fn generate(parsed: &Parsed, sources: &Sources, modules: &[Vec<String>], gen
     for (file, module) in modules.iter().enumerate() {
         // A helper module may be private to the package; a file with nodes is not.
         if !sources.helpers.contains(&(file as FileId)) || module.len() == 1 {
+            for cfg in sources.cfgs.get(&(file as FileId)).into_iter().flatten() {
+                writer.plain(&format!("    {cfg}"));
+            }
             writer.plain(&format!("    pub use super::{}::*;", raw_path(module)));
         }
     }
@@ -106,9 +109,10 @@ pub fn generate_for_program(parsed: &Parsed, graph: &Graph) -> String {
 
 /// One assertion for each edge between two functions that are always there, as they are.
 fn assertions(writer: &mut Writer, graph: &Graph, functions: &[&FnSpec]) {
-    let find = |path: &str| functions.iter().find(|it| it.path == path && it.shape.conditions.is_empty());
+    let is_there = |it: &FnSpec| it.shape.conditions.is_empty() && it.cfg.is_empty();
+    let find = |path: &str| functions.iter().find(|it| it.path == path && is_there(it));
     // A name that some function makes only under a condition may mean another node then.
-    let varies = |name: &str| functions.iter().any(|it| it.name == name && !it.shape.conditions.is_empty());
+    let varies = |name: &str| functions.iter().any(|it| it.name == name && !is_there(it));
     for node in graph.nodes.values().filter(|it| it.part.is_none()) {
         let Some(to) = find(&node.origin) else { continue };
         for edge in node.dependencies.iter().filter(|it| it.place == Place::Whole && !varies(&it.name)) {
@@ -162,10 +166,10 @@ struct Modules {
 /// inline module with a `#[path]` counts as that directory; and `crate::name` is what it is in the package.
 fn package_modules(writer: &mut Writer, package: &PackageRoot) {
     writer.plain(&format!("#[path = {:?}]", package.directory));
-    writer.plain("pub mod package {");
+    writer.plain("pub mod brooklet_package {");
     declarations(writer, &package.declarations, 1);
     writer.plain("}");
-    writer.plain("pub use package::*;");
+    writer.plain("pub use brooklet_package::*;");
     writer.plain("");
 }
 
@@ -243,12 +247,17 @@ fn shim_name(number: usize, set: usize) -> String {
     if set == 0 { format!("n{number}") } else { format!("n{number}_{set}") }
 }
 
-/// The parts that only the user's types know how to take out; columns are the driver's.
-fn projected(function: &FnSpec) -> &[Part] {
-    match &function.shape.parts {
-        Some(Parts::Fields { parts, .. } | Parts::Items { parts }) => parts,
-        _ => &[],
+/// The parts that only the user's types know how to take out, each once; columns are the driver's.
+fn projected(function: &FnSpec) -> Vec<&Part> {
+    let mut projected: Vec<&Part> = Vec::new();
+    if let Some(Parts::Fields { parts, .. } | Parts::Items { parts }) = &function.shape.parts {
+        for part in parts {
+            if !projected.iter().any(|it| it.of == part.of) {
+                projected.push(part);
+            }
+        }
     }
+    projected
 }
 
 fn shim(writer: &mut Writer, name: &str, function: &FnSpec, groups: &[usize]) {

@@ -20,7 +20,7 @@ use crate::spec::{FnSpec, ParamSpec};
 pub(crate) const MAX_PARAMETERS: usize = 16;
 
 /// The longest signature that is read, in tokens: syn recurses over what it reads.
-const MAX_TOKENS: usize = 4_000;
+pub(crate) const MAX_TOKENS: usize = 4_000;
 
 /// What a signature needs to know about its file.
 pub(crate) struct Surroundings {

@@ -86,6 +86,11 @@ impl Typed<'_> {
 
     /// All tokens of a range, docs only where something may read them.
     fn tokens(&mut self, range: Range, keep_docs: bool) {
+        self.tokens_of(range, keep_docs, false);
+    }
+
+    /// As `tokens`; `of_node` for the head of a function, where our attributes are no code.
+    fn tokens_of(&mut self, range: Range, keep_docs: bool, of_node: bool) {
         let mut index = range.start;
         while index < range.end {
             let doc = match self.lexed.kind(index) {
@@ -95,7 +100,8 @@ impl Typed<'_> {
                 }
                 _ => None,
             };
-            match doc.filter(|_| !keep_docs).or_else(|| attributes::own_at(self.lexed, index)) {
+            let own = || attributes::own_at(self.lexed, index).filter(|_| of_node);
+            match doc.filter(|_| !keep_docs).or_else(own) {
                 Some(end) => index = end,
                 None => {
                     let text = self.lexed.text(index);
@@ -130,7 +136,7 @@ impl Typed<'_> {
         };
         match item.kind {
             ItemKind::Fn if !strange => {
-                self.tokens(Range::new(item.range.start, open), false);
+                self.tokens_of(Range::new(item.range.start, open), false, true);
                 let body = Range::new(open + 1, close);
                 let head = Range::new(item.head, open);
                 let word =

@@ -40,6 +40,8 @@ pub struct Request {
     pub edition: String,
     /// The features of the user's package that are on.
     pub features: Vec<String>,
+    /// What `env!` finds of cargo's variables: those of the user's package, and never ours.
+    pub environment: Vec<(String, String)>,
 }
 
 /// One message of the compiler.
@@ -153,6 +155,16 @@ fn command(image: &Image, request: &Request, name: &str) -> Command {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"]
+            .iter()
+            .any(|it| text.starts_with(it))
+        {
+            rustc.env_remove(name);
+        }
+    }
+    rustc.envs(request.environment.iter().map(|(name, value)| (name, value)));
     for feature in &request.features {
         rustc.arg("--cfg").arg(format!("feature={feature:?}"));
     }

@@ -24,7 +24,7 @@ use crate::{guard, os};
 /// The crate that generations and cells link against.
 pub const CRATE: &str = "brooklet_image";
 /// How many images are kept.
-const IMAGES: usize = 4;
+const IMAGES: usize = 8;
 /// Crates of the image that generated code and users name directly.
 const NAMED: [&str; 4] = ["brooklet", "polars", "serde", "chrono"];
 
@@ -170,6 +170,12 @@ impl Image {
         let key = key(package)?;
         let found = read_manifest(&directory_of(&key))
             .filter(|image| image.key == key && image.library.exists() && image.rustc.exists());
+        // What is used last is pruned last.
+        if let Some(image) = &found
+            && let Ok(manifest) = fs::File::open(image.directory.join("image.json"))
+        {
+            let _ = manifest.set_modified(std::time::SystemTime::now());
+        }
         // The same sources in another checkout have the same image; that checkout may be gone by now.
         Ok(found.map(|image| Image { source: source_directory(), ..image }))
     }
@@ -444,10 +450,12 @@ impl Crate {
         };
         let library = find(&|it| it.name == crate_name, "so", &crate_name)?;
         let mut externs = vec![(CRATE.to_owned(), library.clone())];
-        for name in NAMED {
+        // Brooklet and polars are ours; of the others a package may have a release of its own.
+        let is_ours = |name: &str| matches!(name, "brooklet" | "polars");
+        for name in NAMED.into_iter().filter(|it| is_ours(it) || !package.iter().any(|own| own.0 == *it)) {
             externs.push((name.to_owned(), find(&|it| it.name == name, "rmeta", name)?));
         }
-        for (name, id) in package.iter().filter(|it| !NAMED.contains(&it.0.as_str())) {
+        for (name, id) in package.iter().filter(|it| !is_ours(&it.0)) {
             let is_it = |it: &Artifact| it.package == *id;
             externs.push((name.clone(), find(&is_it, "rmeta", name).or_else(|_| find(&is_it, "so", name))?));
         }
@@ -492,7 +500,7 @@ fn prune(newest: &Path) {
     let mut images: Vec<_> = entries
         .flatten()
         .filter(|it| it.path().is_dir())
-        .filter_map(|it| Some((it.metadata().ok()?.modified().ok()?, it.path())))
+        .filter_map(|it| Some((fs::metadata(it.path().join("image.json")).ok()?.modified().ok()?, it.path())))
         .collect();
     images.sort();
     for (_, old) in images.iter().rev().skip(IMAGES) {

@@ -25,6 +25,8 @@ pub struct PackageSpec {
     pub key: String,
     pub name: String,
     pub edition: String,
+    /// What `env!` finds: cargo's variables about the package.
+    pub environment: Vec<(String, String)>,
     /// The package's features that are on: the default ones.
     pub features: Vec<String>,
     pub dependencies: Vec<Dependency>,
@@ -102,6 +104,7 @@ impl PackageSpec {
             key: PackageSpec::key_of(directory),
             name: text(&package["name"]),
             edition: text(&package["edition"]),
+            environment: environment(directory, &text(&package["name"]), &text(&package["version"])),
             features: features.on.into_iter().collect(),
             dependencies,
         })
@@ -159,6 +162,22 @@ impl PackageSpec {
             ),
         }
     }
+}
+
+fn environment(directory: &Path, name: &str, version: &str) -> Vec<(String, String)> {
+    let plain = version.split(['-', '+']).next().unwrap_or_default();
+    let mut numbers = plain.split('.');
+    let mut number = || numbers.next().unwrap_or_default().to_owned();
+    let pairs = [
+        ("CARGO_MANIFEST_DIR", directory.to_string_lossy().into_owned()),
+        ("CARGO_PKG_NAME", name.to_owned()),
+        ("CARGO_CRATE_NAME", name.replace('-', "_")),
+        ("CARGO_PKG_VERSION", version.to_owned()),
+        ("CARGO_PKG_VERSION_MAJOR", number()),
+        ("CARGO_PKG_VERSION_MINOR", number()),
+        ("CARGO_PKG_VERSION_PATCH", number()),
+    ];
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// Runs `cargo metadata`.
@@ -229,8 +248,10 @@ fn value(
     } else if let Some(git) = source.strip_prefix("git+") {
         let (url, query) = git.split_once('?').unwrap_or((git, ""));
         set("git", url.split('#').next().unwrap_or(url).into());
-        if let Some((kind, value)) = query.split('#').next().and_then(|it| it.split_once('=')) {
-            set(kind, value.into());
+        match (locked, query.split('#').next().and_then(|it| it.split_once('='))) {
+            (Some(commit), _) => set("rev", commit.as_str().into()),
+            (None, Some((kind, value))) => set(kind, value.into()),
+            (None, None) => {}
         }
     } else {
         let written = json["req"].as_str().unwrap_or("*");
@@ -281,13 +302,19 @@ fn features(json: &Json) -> Features {
     features
 }
 
-/// Versions by name of what the user's lock file holds once, and ours not at all: those are kept.
+/// Versions, or commits, by name of what the user's lock file holds once, and ours not at all: those are kept.
 fn locked_versions(directory: &Path) -> BTreeMap<String, String> {
+    // Of a git dependency the commit is what is locked.
+    let version = |it: &toml::Value| {
+        let text = |name: &str| it.get(name).and_then(|it| it.as_str());
+        let commit = text("source").filter(|it| it.starts_with("git+")).and_then(|it| it.split_once('#'));
+        commit.map(|it| it.1).or(text("version")).map(str::to_owned)
+    };
     let read = |file: PathBuf| -> Option<Vec<(String, String)>> {
         let lock: toml::Table = toml::from_str(&fs::read_to_string(file).ok()?).ok()?;
-        let text = |it: &toml::Value, name: &str| it.get(name).and_then(|it| it.as_str()).map(str::to_owned);
+        let name = |it: &toml::Value| it.get("name").and_then(|it| it.as_str()).map(str::to_owned);
         let packages = lock.get("package")?.as_array()?;
-        Some(packages.iter().filter_map(|it| Some((text(it, "name")?, text(it, "version")?))).collect())
+        Some(packages.iter().filter_map(|it| Some((name(it)?, version(it)?))).collect())
     };
     let ours: BTreeSet<String> = read(super::image::source_directory().join("Cargo.lock"))
         .into_iter()
@@ -324,16 +351,36 @@ fn hash_package(
         }
     }
     if with_sources {
-        let mut files = Vec::new();
-        super::image::collect_sources(&directory.join("src"), &mut files);
-        for file in files {
-            hasher.update(blake3::hash(&fs::read(file).unwrap_or_default()).as_bytes());
-        }
+        hash_files(directory, hasher);
     }
     for path in paths {
         // Brooklet's own sources are in the key of every image already.
         if path != super::image::source_directory() {
             hash_package(&path, seen, true, hasher);
+        }
+    }
+}
+
+/// All files below a directory: a build script, an included table and a header count like sources. Of a large file
+/// its length and time stand for it.
+fn hash_files(directory: &Path, hasher: &mut blake3::Hasher) {
+    const LARGE: u64 = 1 << 20;
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|it| it.path()).collect();
+    paths.sort();
+    for path in paths {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name == "target" || name.starts_with('.') {
+            continue;
+        }
+        let Ok(metadata) = fs::metadata(&path) else { continue };
+        hasher.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes());
+        if metadata.is_dir() {
+            hash_files(&path, hasher);
+        } else if metadata.len() > LARGE {
+            hasher.update(format!("{} {:?}", metadata.len(), metadata.modified().ok()).as_bytes());
+        } else {
+            hasher.update(blake3::hash(&fs::read(&path).unwrap_or_default()).as_bytes());
         }
     }
 }

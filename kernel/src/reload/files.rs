@@ -140,10 +140,11 @@ pub fn read(watch_set: &WatchSet, includes: &[String], base: &Path) -> Snapshot 
     let package = watch_set.package().map(Package::read);
     if let Some(package) = &package {
         hasher.update(PackageSpec::key_of(&package.directory).as_bytes());
+        hasher.update(format!("{:?}", package.declarations).as_bytes());
         snapshot.package = Some(package.directory.clone());
         snapshot.sources.package = Some(root_of(package));
     }
-    for WatchedFile { path, module, role } in watched_files(watch_set, package.as_ref()) {
+    for WatchedFile { path, module, role, cfg } in watched_files(watch_set, package.as_ref()) {
         let shown = shown(&path, base);
         let mut module = module;
         // Two files of one name in different directories: the later one is told apart by its directory.
@@ -181,7 +182,9 @@ pub fn read(watch_set: &WatchSet, includes: &[String], base: &Path) -> Snapshot 
                 String::new()
             }
         };
-        if let Some(other) = taken.insert(module.clone(), shown.clone()) {
+        // Of modules behind `#[cfg(..)]` one is there, whichever it is.
+        let other = taken.insert(module.clone(), shown.clone());
+        if let Some(other) = other.filter(|_| cfg.is_empty()) {
             snapshot.diagnostics.push(problem(
                 "duplicate-module",
                 format!("`{shown}` and `{other}` would both be module `{}`", module.join("::")),
@@ -207,7 +210,10 @@ pub fn read(watch_set: &WatchSet, includes: &[String], base: &Path) -> Snapshot 
         if let (Some(root), true) = (&mut snapshot.sources.package, role != Role::Alone) {
             root.files.insert(file);
         }
-        hasher.update(&[role as u8]);
+        hasher.update(format!("{:?} {module:?} {cfg:?}", role as u8).as_bytes());
+        if !cfg.is_empty() {
+            snapshot.sources.cfgs.insert(file, cfg);
+        }
         hasher.update(&(shown.len() as u64).to_le_bytes());
         hasher.update(shown.as_bytes());
         hasher.update(&(text.len() as u64).to_le_bytes());
@@ -248,6 +254,7 @@ struct WatchedFile {
     path: PathBuf,
     module: Vec<String>,
     role: Role,
+    cfg: Vec<String>,
 }
 
 fn root_of(package: &Package) -> PackageRoot {
@@ -273,6 +280,7 @@ fn watched_files(watch_set: &WatchSet, package: Option<&Package>) -> Vec<Watched
                         path: it.file.clone(),
                         module: it.path.clone(),
                         role: Role::Member,
+                        cfg: it.cfg.clone(),
                     });
                 }
             }
@@ -290,11 +298,13 @@ fn watched_files(watch_set: &WatchSet, package: Option<&Package>) -> Vec<Watched
                 Some(it) => (it.path.clone(), Role::Unreachable),
                 None => (module, Role::Undeclared),
             };
-            files.push(WatchedFile { path, module, role });
+            let cfg = declared.map(|it| it.cfg.clone()).unwrap_or_default();
+            files.push(WatchedFile { path, module, role, cfg });
         }
     }
     for it in tree().filter(|it| !seen.contains(&it.file)) {
-        files.push(WatchedFile { path: it.file.clone(), module: it.path.clone(), role: Role::Helper });
+        let (path, module, cfg) = (it.file.clone(), it.path.clone(), it.cfg.clone());
+        files.push(WatchedFile { path, module, role: Role::Helper, cfg });
     }
     files
 }
@@ -326,7 +336,8 @@ fn stem(path: &Path) -> String {
 fn identifier(name: &str) -> String {
     let mut text: String =
         name.chars().map(|it| if it.is_alphanumeric() || it == '_' { it } else { '_' }).collect();
-    let is_keyword = ["crate", "self", "super", "shims", "everything"].contains(&text.as_str());
+    let is_keyword =
+        ["crate", "self", "super", "shims", "everything", "brooklet_package"].contains(&text.as_str());
     if text.is_empty() || text.starts_with(|it: char| it.is_numeric()) || is_keyword {
         text.insert(0, 'm');
     }

@@ -234,6 +234,7 @@ impl Pipeline {
                 base: self.shared.base.clone(),
                 edition: package.map_or_else(|| "2024".to_owned(), |it| it.edition.clone()),
                 features: package.map_or_else(Vec::new, |it| it.features.clone()),
+                environment: package.map_or_else(Vec::new, |it| it.environment.clone()),
             },
         )?;
         let built = Built { generation: number, library };

@@ -27,7 +27,7 @@ struct State {
     image: Option<(Key, Arc<Image>)>,
     is_building: bool,
     /// Why the last build failed; taken by whoever waited for it.
-    failure: Option<BuildError>,
+    failure: Option<(Key, BuildError)>,
     /// Counts interrupts: who waits returns when it changes.
     interrupts: u64,
 }
@@ -44,9 +44,11 @@ impl ImageHolder {
         Arc::new(ImageHolder { state: Mutex::default(), changed: Condvar::new(), screen })
     }
 
-    /// The image, if it is at hand.
-    pub fn ready(&self) -> Option<Arc<Image>> {
-        self.state.lock().unwrap_or_else(|it| it.into_inner()).image.as_ref().map(|it| it.1.clone())
+    /// The image for a package, if it is at hand.
+    pub fn ready(&self, package: Option<&Arc<PackageSpec>>) -> Option<Arc<Image>> {
+        let wanted = key_of(package);
+        let state = self.state.lock().unwrap_or_else(|it| it.into_inner());
+        state.image.as_ref().filter(|it| it.0 == wanted).map(|it| it.1.clone())
     }
 
     /// The image; builds it if need be. `Ok(None)` if the wait was interrupted.
@@ -86,11 +88,9 @@ impl ImageHolder {
             if let Some((_, image)) = state.image.as_ref().filter(|it| it.0 == wanted) {
                 return Ok(Some(image.clone()));
             }
-            if let Some(failure) = &state.failure
-                && !state.is_building
+            if !state.is_building
+                && let Some((_, failure)) = state.failure.take_if(|it| it.0 == wanted)
             {
-                let failure = failure.clone();
-                state.failure = None;
                 return Err(failure);
             }
             if can_be_interrupted && state.interrupts != before {
@@ -129,7 +129,7 @@ impl ImageHolder {
         state.is_building = false;
         match built {
             Ok(image) => state.image = Some((key_of(package), Arc::new(image))),
-            Err(error) => state.failure = Some(error),
+            Err(error) => state.failure = Some((key_of(package), error)),
         }
         drop(state);
         self.changed.notify_all();

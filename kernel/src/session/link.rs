@@ -82,11 +82,13 @@ impl Shared {
         };
         let (running, is_other) = {
             let link = self.link();
-            (link.worker.clone().filter(|it| it.is_alive()), link.image != image.key)
+            let is_other = !link.image.is_empty() && link.image != image.key;
+            (link.worker.clone().filter(|it| it.is_alive()), is_other)
         };
         match running {
-            Some(worker) if !is_other => return Ok(worker),
-            Some(_) => self.leave_image(),
+            // Cells are built against an image as well, whatever became of its worker.
+            _ if is_other => self.leave_image(),
+            Some(worker) => return Ok(worker),
             None => {}
         }
         if self.forget_worker() {

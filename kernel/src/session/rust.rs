@@ -152,7 +152,8 @@ impl Shared {
     /// The handle on Rust cells for questions, which must not wait for an image.
     pub fn cells_at_hand(self: &Arc<Self>) -> Option<Arc<Cells>> {
         let cells = locked(&self.cells).clone();
-        cells.or_else(|| self.image.ready().map(|it| self.make_cells(&it)))
+        let package = self.newest().and_then(|it| it.package.clone());
+        cells.or_else(|| self.image.ready(package.as_ref()).map(|it| self.make_cells(&it)))
     }
 
     fn make_cells(self: &Arc<Self>, image: &Image) -> Arc<Cells> {

@@ -43,6 +43,24 @@ pub(super) enum Expr {
 }
 
 impl Expr {
+    /// The literal that this is: also a list or a map of nothing but literals.
+    pub fn literal(&self) -> Option<Literal> {
+        match self {
+            Expr::Literal(it) => Some(it.clone()),
+            Expr::List(items, span) => {
+                let raws: Option<Vec<String>> = items.iter().map(|it| Some(it.literal()?.raw)).collect();
+                Some(Literal { raw: format!("[{}]", raws?.join(", ")), span: *span })
+            }
+            Expr::Map(entries, span) => {
+                let raw =
+                    |(key, it): &(String, Expr)| Some(format!("{} = {}", quoted(key), it.literal()?.raw));
+                let raws: Option<Vec<String>> = entries.iter().map(raw).collect();
+                Some(Literal { raw: format!("{{{}}}", raws?.join(", ")), span: *span })
+            }
+            Expr::Name(..) | Expr::Call(..) => None,
+        }
+    }
+
     pub fn span(&self) -> Span {
         match self {
             Expr::Literal(it) => it.span,
@@ -131,7 +149,7 @@ pub(super) fn expr(lexed: &Lexed<'_>, range: Range) -> Result<Expr, Mistake> {
     if let Some(close) = lexed.group(start, b'[').filter(|it| whole(*it)) {
         let items = pieces(lexed, Range::new(start + 1, close));
         let items: Result<Vec<Expr>, Mistake> = items.into_iter().map(|it| expr(lexed, it)).collect();
-        return items.map(|items| list(items, span));
+        return items.map(|items| Expr::List(items, span));
     }
     if let Some(close) = lexed.group(start, b'{').filter(|it| whole(*it)) {
         return map(lexed, Range::new(start + 1, close), span);
@@ -151,15 +169,6 @@ pub(super) fn expr(lexed: &Lexed<'_>, range: Range) -> Result<Expr, Mistake> {
     literal(lexed, range).map(Expr::Literal)
 }
 
-/// A list of nothing but literals is a literal.
-fn list(items: Vec<Expr>, span: Span) -> Expr {
-    let raw = |it: &Expr| if let Expr::Literal(it) = it { Some(it.raw.clone()) } else { None };
-    match items.iter().map(raw).collect::<Option<Vec<String>>>() {
-        Some(raws) => Expr::Literal(Literal { raw: format!("[{}]", raws.join(", ")), span }),
-        None => Expr::List(items, span),
-    }
-}
-
 fn map(lexed: &Lexed<'_>, range: Range, span: Span) -> Result<Expr, Mistake> {
     let mut entries: Vec<(String, Expr)> = Vec::new();
     for piece in pieces(lexed, range) {
@@ -176,16 +185,7 @@ fn map(lexed: &Lexed<'_>, range: Range, span: Span) -> Result<Expr, Mistake> {
         }
         entries.push((key, expr(lexed, Range::new(piece.start + 2, piece.end))?));
     }
-    let raw = |(key, it): &(String, Expr)| match it {
-        Expr::Literal(it) => Some(format!("{} = {}", toml::Value::String(key.clone()), it.raw)),
-        _ => None,
-    };
-    Ok(match entries.iter().map(raw).collect::<Option<Vec<String>>>() {
-        Some(raws) if !raws.is_empty() => {
-            Expr::Literal(Literal { raw: format!("{{{}}}", raws.join(", ")), span })
-        }
-        _ => Expr::Map(entries, span),
-    })
+    Ok(Expr::Map(entries, span))
 }
 
 /// A Rust literal as the text that a magic would have.
@@ -197,7 +197,7 @@ pub(super) fn literal(lexed: &Lexed<'_>, range: Range) -> Result<Literal, Mistak
     if at + 1 != range.end {
         return bad("expected one literal: a number, a string, a list");
     }
-    if let Some(word @ ("true" | "false" | "null")) = lexed.ident(at) {
+    if let Some(word @ ("true" | "false" | "null")) = lexed.ident(at).filter(|_| !is_negative) {
         return Ok(Literal { raw: word.to_owned(), span });
     }
     let text = lexed.text(at);

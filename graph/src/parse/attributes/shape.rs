@@ -86,6 +86,9 @@ impl Reader<'_, '_> {
             return;
         }
         let result = match name {
+            _ if own.arguments.is_none() && !own.is_bare => {
+                Err(Mistake::new(own.span, "its arguments stand in round brackets"))
+            }
             "node" => self.node(own),
             "config" => self.config(own),
             "defaults" => self.defaults(own),
@@ -122,6 +125,9 @@ impl Reader<'_, '_> {
                 (Some("skip"), Body::Flag) => {}
                 (Some("name"), Body::Is(Expr::Literal(it))) => {
                     let name = text(it).ok_or_else(|| Mistake::new(it.span, "a name is a string"))?;
+                    if self.read.name.is_some() {
+                        self.twice("`name`", "node", meta.span);
+                    }
                     if self.is_node_name(&name, it.span) {
                         self.read.name = Some(name);
                     }
@@ -136,8 +142,9 @@ impl Reader<'_, '_> {
     }
 
     fn is_node_name(&mut self, name: &str, span: Span) -> bool {
-        let fits = syn::parse_str::<syn::Ident>(name).is_ok()
-            || syn::parse_str::<syn::Ident>(&format!("r#{name}")).is_ok();
+        // syn passes over blanks and comments, and they would stay in the name.
+        let is = |text: &str| syn::parse_str::<syn::Ident>(text).is_ok_and(|it| it == text);
+        let fits = is(name) || is(&format!("r#{name}"));
         if !fits {
             self.problems.push(
                 Diagnostic::error("bad-node-name", format!("`{name}` cannot name a node")).at(span, "").hint(
@@ -181,21 +188,23 @@ impl Reader<'_, '_> {
         let Some(equals) = (piece.start..piece.end).find(|it| lexed.is_punct(*it, b'=')) else {
             return Err(Mistake::new(span, "expected `key = \"value\"`"));
         };
+        let is_path = (piece.start..equals).all(|it| match (it - piece.start) % 2 {
+            0 => lexed.ident(it).is_some(),
+            _ => lexed.is_punct(it, b'.'),
+        });
         let key: String = (piece.start..equals).map(|it| plain(lexed.text(it))).collect();
         let key_span = lexed.span(Range::new(piece.start, equals));
-        let is_key = !key.is_empty() && key.split('.').all(|it| syn::parse_str::<syn::Ident>(it).is_ok());
+        let is_key =
+            is_path && !key.is_empty() && key.split('.').all(|it| syn::parse_str::<syn::Ident>(it).is_ok());
         if !is_key {
             return Err(Mistake::new(key_span, "a tag's key is made of names and dots"));
         }
         let value = expr(lexed, Range::new(equals + 1, piece.end))?;
         let bad = || Mistake::new(value.span(), "a tag's value is a string, or a list of different strings");
-        let Expr::Literal(literal) = &value else { return Err(bad()) };
-        let values = match literal.raw.starts_with('[') {
-            true => list_items(&literal.raw),
-            false => vec![literal.raw.clone()],
+        let values: Option<Vec<String>> = match &value {
+            Expr::List(items, _) => items.iter().map(|it| text(&it.literal()?)).collect(),
+            it => it.literal().and_then(|it| text(&it)).map(|it| vec![it]),
         };
-        let values: Option<Vec<String>> =
-            values.into_iter().map(|raw| text(&Literal { raw, span: literal.span })).collect();
         let values = values.filter(|it| !it.is_empty()).ok_or_else(bad)?;
         if values.iter().collect::<BTreeSet<_>>().len() < values.len() {
             return Err(bad());
@@ -215,13 +224,17 @@ impl Reader<'_, '_> {
     fn tag_outputs(&mut self, own: &Own) -> Result<(), Mistake> {
         let lexed = self.lexed;
         for piece in pieces(lexed, self.arguments(own)?) {
-            let (Some(node), Some(close)) = (lexed.ident(piece.start), lexed.group(piece.start + 1, b'('))
-            else {
+            let close = lexed.group(piece.start + 1, b'(').filter(|it| it + 1 == piece.end);
+            let (Some(node), Some(close)) = (lexed.ident(piece.start), close) else {
                 return Err(Mistake::new(lexed.span(piece), "expected `node(key = \"value\")`"));
             };
             let mut tags = Tags::new();
             for inner in pieces(lexed, Range::new(piece.start + 2, close)) {
-                if let Some((name, values, _)) = self.one_tag(inner)? {
+                if let Some((name, values, span)) = self.one_tag(inner)? {
+                    let known = self.read.shape.tag_outputs.get(plain(node));
+                    if tags.contains_key(&name) || known.is_some_and(|it| it.contains_key(&name)) {
+                        self.twice(&format!("`{name}` of `{}`", plain(node)), "tag_outputs", span);
+                    }
                     tags.insert(name, values);
                 }
             }
@@ -342,30 +355,6 @@ fn text(literal: &Literal) -> Option<String> {
         Some(crate::literal::Item::String(text)) => Some(text),
         _ => None,
     }
-}
-
-/// The items of a list, each as it is written.
-fn list_items(raw: &str) -> Vec<String> {
-    let inner = raw.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(raw);
-    let (mut items, mut start, mut depth, mut quoted, mut escaped) = (Vec::new(), 0, 0, false, false);
-    for (at, c) in inner.char_indices() {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            '[' | '{' if !quoted => depth += 1,
-            ']' | '}' if !quoted => depth -= 1,
-            ',' if !quoted && depth == 0 => {
-                items.push(inner[start..at].trim().to_owned());
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    if !inner[start..].trim().is_empty() {
-        items.push(inner[start..].trim().to_owned());
-    }
-    items
 }
 
 /// What a column can be declared as.

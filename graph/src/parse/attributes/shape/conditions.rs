@@ -2,8 +2,8 @@
 
 use super::super::Own;
 use super::super::meta::{Body, Expr, Meta, Mistake};
-use super::{Reader, list_items};
-use crate::spec::{Condition, Literal};
+use super::Reader;
+use crate::spec::Condition;
 
 impl Reader<'_, '_> {
     pub(super) fn config(&mut self, own: &Own) -> Result<(), Mistake> {
@@ -52,19 +52,18 @@ impl Reader<'_, '_> {
 }
 
 fn comparison(meta: &Meta, kind: &str) -> Result<Condition, Mistake> {
-    let (Some((key, _)), Body::Is(Expr::Literal(literal))) = (&meta.name, &meta.body) else {
+    let (Some((key, _)), Body::Is(value)) = (&meta.name, &meta.body) else {
         return Err(Mistake::new(meta.span, format!("expected `{kind}(key = literal)`")));
     };
-    let one_of = if kind.contains("_in") {
-        if !literal.raw.starts_with('[') {
-            return Err(Mistake::new(
-                literal.span,
-                format!("`{kind}` takes a list: `{key} = [{}]`", literal.raw),
-            ));
+    let literal =
+        |it: &Expr| it.literal().ok_or_else(|| Mistake::new(it.span(), "a condition compares with literals"));
+    let one_of = match (kind.contains("_in"), value) {
+        (false, it) => vec![literal(it)?],
+        (true, Expr::List(items, _)) => items.iter().map(literal).collect::<Result<_, _>>()?,
+        (true, other) => {
+            let raw = literal(other)?.raw;
+            return Err(Mistake::new(other.span(), format!("`{kind}` takes a list: `{key} = [{raw}]`")));
         }
-        list_items(&literal.raw).into_iter().map(|raw| Literal { raw, span: literal.span }).collect()
-    } else {
-        vec![literal.clone()]
     };
     Ok(Condition::Is { key: key.clone(), one_of, not: kind.starts_with("when_not") })
 }

@@ -2,12 +2,12 @@
 
 use super::super::Own;
 use super::super::meta::{Body, Expr, Mistake, expr, pieces};
-use super::{Reader, list_items, text};
+use super::{Reader, text};
 use crate::diagnostic::Diagnostic;
 use crate::graph::similar;
 use crate::parse::tokens::{Range, plain};
 use crate::source::Span;
-use crate::spec::{Argument, Entry, Literal};
+use crate::spec::{Argument, Entry};
 
 impl Reader<'_, '_> {
     /// The position of a parameter, or that there is none.
@@ -34,17 +34,14 @@ impl Reader<'_, '_> {
     pub(super) fn defaults(&mut self, own: &Own) -> Result<(), Mistake> {
         for meta in self.metas(own)? {
             match (&meta.name, &meta.body) {
-                (Some((name, span)), Body::Is(Expr::Literal(literal))) => {
+                (Some((name, span)), Body::Is(value)) => {
+                    let literal = value.literal().ok_or_else(|| {
+                        Mistake::new(value.span(), "a default is a literal: a number, a string, a list")
+                    })?;
                     if let Some(parameter) = self.parameter("defaults", name, *span) {
                         self.once(parameter, "defaults", *span);
-                        self.read.shape.defaults.insert(parameter, literal.clone());
+                        self.read.shape.defaults.insert(parameter, literal);
                     }
-                }
-                (Some((_, _)), Body::Is(other)) => {
-                    return Err(Mistake::new(
-                        other.span(),
-                        "a default is a literal: a number, a string, a list",
-                    ));
                 }
                 _ => return Err(Mistake::new(meta.span, "expected `parameter = literal`")),
             }
@@ -92,13 +89,9 @@ impl Reader<'_, '_> {
         let inside = if bare == Bare::Never { Bare::Never } else { Bare::Everywhere };
         Ok(match value {
             Expr::Call(name, span, inner) => match (name.as_str(), &**inner) {
-                ("value", Expr::Literal(it)) => Argument::Value(it.clone()),
-                ("value", other) => {
-                    return Err(Mistake::new(
-                        other.span(),
-                        "`value(..)` takes a literal; a node is `source(..)`",
-                    ));
-                }
+                ("value", it) => Argument::Value(it.literal().ok_or_else(|| {
+                    Mistake::new(it.span(), "`value(..)` takes a literal; a node is `source(..)`")
+                })?),
                 ("source", Expr::Name(node, _)) => {
                     Argument::Source { node: node.clone(), span: inner.span() }
                 }
@@ -108,19 +101,13 @@ impl Reader<'_, '_> {
                 ("source", other) => {
                     return Err(Mistake::new(other.span(), "`source(..)` takes the name of a node"));
                 }
-                ("group", other @ (Expr::List(..) | Expr::Map(..) | Expr::Literal(_))) => {
-                    self.group(other, inside)?
-                }
+                ("group", other @ (Expr::List(..) | Expr::Map(..))) => self.group(other, inside)?,
                 _ => {
                     let message = format!("there is no `{name}(..)`: write `value(..)` or `source(..)`");
                     return Err(Mistake::new(*span, message));
                 }
             },
             Expr::List(..) | Expr::Map(..) => self.group(value, inside)?,
-            // A list of literals in `inject` is a group of them; anywhere else it would be a value.
-            Expr::Literal(it) if bare == Bare::InGroups && it.raw.starts_with('[') => {
-                self.group(value, inside)?
-            }
             Expr::Name(node, span) if bare == Bare::Everywhere => {
                 Argument::Source { node: node.clone(), span: *span }
             }
@@ -147,12 +134,6 @@ impl Reader<'_, '_> {
                 .map(|(key, it)| Ok((key.clone(), self.member(it, bare)?)))
                 .collect::<Result<_, _>>()
                 .map(Argument::Map),
-            Expr::Literal(it) => Ok(Argument::List(
-                list_items(&it.raw)
-                    .into_iter()
-                    .map(|raw| Argument::Value(Literal { raw, span: it.span }))
-                    .collect(),
-            )),
             other => Err(Mistake::new(other.span(), "expected `[..]` or `{..}`")),
         }
     }
@@ -183,16 +164,21 @@ impl Reader<'_, '_> {
         let lexed = self.lexed;
         let whole = lexed.span(piece);
         let open = piece.start + 1;
-        let (Some(name), Some(close)) = (lexed.ident(piece.start), lexed.group(open, b'(')) else {
+        let close = lexed.group(open, b'(').filter(|it| it + 1 == piece.end);
+        let (Some(name), Some(close)) = (lexed.ident(piece.start), close) else {
             return Err(Mistake::new(whole, "expected `node(parameter = value(..))`"));
         };
         let span = lexed.span(Range::new(piece.start, open));
         let mut entry = Entry { node: plain(name).to_owned(), span, ..Entry::default() };
         for inner in pieces(lexed, Range::new(open + 1, close)) {
             let word = lexed.ident(inner.start).map(plain);
+            let end = lexed.group(inner.start + 1, b'(').filter(|it| it + 1 == inner.end);
             if word == Some("extract_columns")
-                && let Some(end) = lexed.group(inner.start + 1, b'(')
+                && let Some(end) = end
             {
+                if entry.parts.is_some() {
+                    self.twice("`extract_columns`", "parameterize", lexed.span(inner));
+                }
                 entry.parts = Some(self.columns(Range::new(inner.start + 2, end))?);
                 continue;
             }
@@ -205,6 +191,9 @@ impl Reader<'_, '_> {
             let value = expr(lexed, Range::new(inner.start + 2, inner.end))?;
             let is_doc = word == "doc" && self.params.iter().all(|it| it.name != "doc");
             if is_doc {
+                if entry.doc.is_some() {
+                    self.twice("`doc`", "parameterize", lexed.span(inner));
+                }
                 let doc = match &value {
                     Expr::Literal(it) => text(it),
                     _ => None,

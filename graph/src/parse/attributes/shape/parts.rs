@@ -61,6 +61,9 @@ impl Reader<'_, '_> {
             next += 2;
         }
         if let Some(close) = lexed.group(next, b'(').filter(|_| next < piece.end) {
+            if next + 2 != close {
+                return Err(Mistake::new(lexed.span(Range::new(next, close + 1)), "a doc is one string"));
+            }
             part.doc = Some(text_of(lexed, next + 1)?);
             next = close + 1;
         }
@@ -91,6 +94,11 @@ impl Reader<'_, '_> {
     pub(super) fn fields(&mut self, range: Range, span: Span) -> Result<Parts, Mistake> {
         let mut parts =
             pieces(self.lexed, range).into_iter().map(|it| self.part(it)).collect::<Result<Vec<_>, _>>()?;
+        let is_field =
+            |it: &Part| syn::parse_str::<syn::Ident>(&it.of).is_ok_and(|ident| ident == it.of.as_str());
+        if let Some(odd) = parts.iter().find(|it| !is_field(it)) {
+            return Err(Mistake::new(odd.span, format!("`{}` can be no field", odd.of)));
+        }
         self.distinct(&mut parts, "extract_fields");
         Ok(Parts::Fields { all: parts.is_empty(), parts, span })
     }
@@ -103,6 +111,9 @@ impl Reader<'_, '_> {
             if !(self.lexed.is(piece.start, "_") && piece.end == piece.start + 1) {
                 parts.push(Part { of: number.to_string(), ..self.part(piece)? });
             }
+        }
+        if parts.is_empty() {
+            return Err(Mistake::new(span, "no part is named"));
         }
         self.distinct(&mut parts, "unpack");
         let asked = parts.last().and_then(|it| it.of.parse::<usize>().ok()).map_or(0, |it| it + 1);

@@ -1,6 +1,6 @@
 //! A dataflow compiled into a program, and the driver that runs it.
 //!
-//! [`flow!`](crate::flow) turns modules of transforms into a [`Flow`]; a [`Builder`] gives it its configuration
+//! [`flow!`](crate::flow!) turns modules of transforms into a [`Flow`]; a [`Builder`] gives it its configuration
 //! and makes a [`Driver`]. What the notebook's kernel asks of its worker, a program asks of the same driver:
 //!
 //! ```text
@@ -14,22 +14,21 @@
 mod results;
 
 use std::any::Any;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use brooklet_graph::diagnostic::{self, Diagnostic, Severity};
-use brooklet_graph::graph::{self, Graph, Literals, Node, Options, TagFilter, edge_mismatches};
+use brooklet_graph::graph::{self, Literals, Node, Options, TagFilter, edge_mismatches};
 use brooklet_graph::source::{SourceFile, Sources};
 use brooklet_graph::spec::FileSpec;
 use brooklet_graph::wire::{Event, Failure};
 
 pub use results::{ResultError, Results, RunError};
 
-use crate::driver::{CommitError, Driver, Request};
+use crate::driver::{CommitError, Driver, GivenValue, Request};
 use crate::glue::Table;
-use crate::value::Value;
 
 /// Transform files of a program: what they say, and the functions themselves.
 #[derive(Clone, Debug)]
@@ -180,11 +179,18 @@ pub struct FlowError {
 
 impl fmt::Display for FlowError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(diagnostic::render(&self.diagnostics, &self.sources, false).trim_end())
+        f.write_str(diagnostic::render(&without_magics(&self.diagnostics), &self.sources, false).trim_end())
     }
 }
 
 impl std::error::Error for FlowError {}
+
+/// A program has no magics to be hinted at.
+fn without_magics(diagnostics: &[Diagnostic]) -> Vec<Diagnostic> {
+    let mut diagnostics = diagnostics.to_vec();
+    diagnostics.iter_mut().for_each(|it| it.hints.retain(|hint| !hint.contains("`%")));
+    diagnostics
+}
 
 impl Driver {
     /// Begins a driver for the transforms of a program.
@@ -214,7 +220,9 @@ impl Driver {
         if report.interrupted || !report.failures.is_empty() {
             return Err(RunError::failed(report.failures, report.interrupted));
         }
-        Ok(Results::new(report.values, report.warnings, report.unused_inputs))
+        // What is configured may be read by conditions alone.
+        let unused = report.unused_inputs.into_iter().filter(|it| !self.config().contains_key(it)).collect();
+        Ok(Results::new(report.values, report.warnings, unused))
     }
 
     /// Says everything that a run would find wrong before its first step; runs nothing.
@@ -225,14 +233,10 @@ impl Driver {
         let request = self.with_config(request);
         let names = |it: &Literals| -> BTreeSet<String> { it.keys().cloned().collect() };
         let (mut inputs, mut overrides) = (names(&request.inputs), names(&request.overrides));
-        for name in request.values.keys() {
-            match self.graph().nodes.get(name).map(|it| it.kind) {
-                Some(graph::NodeKind::Transform) => overrides.insert(name.clone()),
-                _ => inputs.insert(name.clone()),
-            };
-        }
+        inputs.extend(request.values.keys().cloned());
+        overrides.extend(request.value_overrides.keys().cloned());
         let mut diagnostics = graph::check_targets(self.graph(), &request.targets, &inputs, &overrides);
-        diagnostics.extend(self.twice_given(&request));
+        diagnostics.extend(self.wrongly_given(&request));
         if !diagnostics.is_empty() {
             return Err(RunError::refused(diagnostics, self.sources().clone()));
         }
@@ -240,20 +244,22 @@ impl Driver {
         if failures.is_empty() { Ok(()) } else { Err(RunError::failed(failures, false)) }
     }
 
-    /// Names that are configured, and given as inputs of the run as well.
-    fn twice_given(&self, request: &Request) -> Vec<Diagnostic> {
-        let given = request
-            .inputs
-            .iter()
-            .filter(|(key, value)| self.config().get(*key).is_some_and(|it| it != *value));
-        let names =
-            given.map(|it| it.0).chain(request.values.keys().filter(|it| self.config().contains_key(*it)));
-        names
-            .map(|name| {
-                let message = format!("`{name}` is configured, so it cannot be an input of a run as well");
-                Diagnostic::error("input-is-configured", message)
-            })
-            .collect()
+    /// Inputs of a run that are configured, or that a transform computes.
+    fn wrongly_given(&self, request: &Request) -> Vec<Diagnostic> {
+        let is_own = |(key, value): &(&String, &String)| self.config().get(*key) != Some(*value);
+        let given = || request.inputs.iter().filter(is_own).map(|it| it.0).chain(request.values.keys());
+        let configured = given().filter(|it| self.config().contains_key(*it)).map(|name| {
+            let message = format!("`{name}` is configured, so it cannot be an input of a run as well");
+            Diagnostic::error("input-is-configured", message)
+        });
+        let is_computed = |name: &&String| {
+            self.graph().nodes.get(*name).is_some_and(|it| it.kind == graph::NodeKind::Transform)
+        };
+        let computed = given().filter(is_computed).map(|name| {
+            let message = format!("`{name}` is computed by a transform, so it is no input");
+            Diagnostic::error("input-is-computed", message).hint("`override_with` takes its place")
+        });
+        configured.chain(computed).collect()
     }
 
     /// The request with the configuration among its inputs.
@@ -299,7 +305,7 @@ impl Request {
 
     /// A value for an input, of the type that its consumers take.
     pub fn input<T: Any + Send + Sync>(mut self, name: &str, value: T) -> Request {
-        self.values.insert(name.to_owned(), Value::new(value));
+        self.values.insert(name.to_owned(), GivenValue::new(value));
         self
     }
 
@@ -310,8 +316,9 @@ impl Request {
     }
 
     /// A value in the place of what the node would compute; what only it needs is neither run nor required.
-    pub fn override_with<T: Any + Send + Sync>(self, name: &str, value: T) -> Request {
-        self.input(name, value)
+    pub fn override_with<T: Any + Send + Sync>(mut self, name: &str, value: T) -> Request {
+        self.value_overrides.insert(name.to_owned(), GivenValue::new(value));
+        self
     }
 
     /// As [`override_with`](Request::override_with), from text.
@@ -319,9 +326,4 @@ impl Request {
         self.overrides.insert(name.to_owned(), literal.to_owned());
         self
     }
-}
-
-/// All graph data of a driver by name, for programs that look at it.
-pub fn by_name(graph: &Graph) -> BTreeMap<&str, &Node> {
-    graph.nodes.iter().map(|(name, node)| (name.as_str(), node)).collect()
 }

@@ -118,7 +118,11 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts: Vec<String> = Vec::new();
         if !self.diagnostics.is_empty() {
-            parts.push(diagnostic::render(&self.diagnostics, &self.sources, false).trim_end().to_owned());
+            parts.push(
+                diagnostic::render(&super::without_magics(&self.diagnostics), &self.sources, false)
+                    .trim_end()
+                    .to_owned(),
+            );
         }
         parts.extend(self.failures.iter().map(told));
         if self.interrupted {
@@ -139,7 +143,7 @@ fn told(failure: &Failure) -> String {
     for it in &failure.chain {
         text.push_str(&format!("\n  {word}: {it}"));
     }
-    if let Some(hint) = &failure.hint {
+    if let Some(hint) = failure.hint.as_ref().filter(|it| !it.contains("`%")) {
         text.push_str(&format!("\nhint: {hint}"));
     }
     text
