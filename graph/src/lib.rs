@@ -9,6 +9,7 @@ pub mod diagnostic;
 pub mod graph;
 pub mod html;
 pub mod literal;
+mod parallel;
 #[cfg(feature = "parse")]
 pub mod parse;
 pub mod picture;

@@ -23,10 +23,10 @@ mod tokens;
 mod type_key;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, sort};
+use crate::parallel::in_parallel;
 use crate::source::{FileId, Sources, Span};
 use crate::spec::{FileSpec, FnSpec};
 use facts::Known;
@@ -162,31 +162,31 @@ fn read_files(
             && kept.cfg == cfg(file);
         is_same.then(|| kept.clone())
     };
+    let mut read: Vec<Option<Arc<ReadFile>>> = (0..sources.files.len()).map(kept).collect();
+    let cut = |file: usize| Cut::new(file, &sources.files[file].text);
+    let missing: Vec<usize> = (0..read.len()).filter(|it| read[*it].is_none()).collect();
     // Two passes, because what a macro's name means is known only when all files are cut.
-    let cut = in_parallel(sources.files.len(), |file| match kept(file) {
-        Some(kept) => Err(kept),
-        None => Ok(Cut::new(file, &sources.files[file].text)),
-    });
-    let of_file = |it: &std::result::Result<Cut<'_>, Arc<ReadFile>>| match it {
-        Ok(cut) => cut.redefined.clone(),
-        Err(kept) => kept.redefined.clone(),
+    let cuts = in_parallel(missing.len(), |it| cut(missing[it]));
+    let of_kept = read.iter().flatten().map(|it| &it.redefined);
+    let redefined: BTreeSet<String> =
+        of_kept.chain(cuts.iter().map(|it| &it.redefined)).flatten().cloned().collect();
+    let again = match redefined == cache.redefined {
+        true => missing.clone(),
+        false => (0..read.len()).collect(),
     };
-    let redefined: BTreeSet<String> = cut.iter().flat_map(of_file).collect();
-    let is_known = redefined == cache.redefined;
     let known = Known::without(redefined.clone());
-    let read = in_parallel(cut.len(), |file| match &cut[file] {
-        Err(kept) if is_known => kept.clone(),
-        Err(_) => {
-            let cut = Cut::new(file, &sources.files[file].text);
-            Arc::new(ReadFile::new(&cut, module(file), &known, is_helper(file), cfg(file)))
-        }
-        Ok(cut) => Arc::new(ReadFile::new(cut, module(file), &known, is_helper(file), cfg(file))),
+    let fresh = in_parallel(again.len(), |it| {
+        let file = again[it];
+        let read = |it: &Cut<'_>| ReadFile::new(it, module(file), &known, is_helper(file), cfg(file));
+        Arc::new(missing.binary_search(&file).map_or_else(|_| read(&cut(file)), |it| read(&cuts[it])))
     });
-    let is_new = |file: &usize| cache.files.get(*file).is_none_or(|it| !Arc::ptr_eq(it, &read[*file]));
-    let changed = (0..read.len()).filter(is_new).collect();
+    for (file, fresh) in again.iter().zip(fresh) {
+        read[*file] = Some(fresh);
+    }
+    let read: Vec<Arc<ReadFile>> = read.into_iter().flatten().collect();
     cache.files.clone_from(&read);
     cache.redefined = redefined;
-    (read, changed)
+    (read, again.into_iter().collect())
 }
 
 /// The `mod name;` of files that are among the sources: they need no guess about their contents.
@@ -309,41 +309,6 @@ fn no_node(lexed: &Lexed<'_>, item: &Item, problems: &mut Vec<Diagnostic>) {
     for member in &item.items {
         attributes::read(lexed, member, problems).refuse_own(lexed, problems);
     }
-}
-
-/// Stack of the parsing threads: syn recurses over types. Untouched pages cost nothing.
-const STACK: usize = 64 << 20;
-
-/// Calls `work` for every index, on all cores, and gives the answers in order.
-fn in_parallel<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(count);
-    let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<(usize, T)>> = Mutex::new(Vec::with_capacity(count));
-    let run = || {
-        let mut own = Vec::new();
-        loop {
-            let index = next.fetch_add(1, Ordering::Relaxed);
-            if index >= count {
-                break;
-            }
-            own.push((index, work(index)));
-        }
-        done.lock().unwrap_or_else(PoisonError::into_inner).extend(own);
-    };
-    std::thread::scope(|scope| {
-        let mut started = 0;
-        for _ in 0..threads {
-            let thread = std::thread::Builder::new().name("parse".to_owned()).stack_size(STACK);
-            started += usize::from(thread.spawn_scoped(scope, run).is_ok());
-        }
-        // A system without room for threads still gets its answer.
-        if started == 0 {
-            run();
-        }
-    });
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_by_key(|it| it.0);
-    done.into_iter().map(|it| it.1).collect()
 }
 
 #[cfg(test)]

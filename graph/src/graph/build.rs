@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use indexmap::map::Entry;
-use rustc_hash::{FxBuildHasher, FxHashMap};
+use rustc_hash::FxBuildHasher;
 
 use super::expand::{Expanded, Need, Planned, expand};
 use super::topology::Topology;
 use super::{Dependency, Graph, Literals, Node, NodeKind, PartOf};
 use crate::diagnostic::{Diagnostic, sort};
+use crate::parallel::in_parallel;
 use crate::source::Sources;
 use crate::spec::FileSpec;
 
@@ -38,11 +39,12 @@ pub fn build(files: &[Arc<FileSpec>], sources: &Sources, options: &Options) -> (
             diagnostics.push(needs_itself(node, need));
         }
     }
-    for knot in knots(&nodes) {
+    let feeders = feeders(&nodes);
+    for knot in knots(&nodes, &feeders) {
         diagnostics.push(cycle(&nodes, &knot));
         faulty.extend(knot.members.iter().map(|it| nodes[*it].name));
     }
-    let graph = Graph { absent, ..assemble(&nodes, &faulty, sources) };
+    let graph = Graph { absent, ..assemble(&nodes, &feeders, &faulty, sources) };
     sort(&mut diagnostics);
     (graph, diagnostics)
 }
@@ -103,17 +105,18 @@ struct Knot {
     path: Vec<usize>,
 }
 
-fn edges(nodes: &Nodes<'_>) -> Vec<(usize, usize)> {
-    let mut edges = Vec::new();
-    for (to, node) in nodes.values().enumerate() {
-        let from = node.needs.iter().filter_map(|it| nodes.get_index_of(it.name));
-        edges.extend(from.filter(|from| *from != to).map(|from| (from, to)));
-    }
-    edges
+/// By node and need: the number of the node that feeds it, if it is none that an input feeds.
+type Feeders = Vec<Vec<Option<usize>>>;
+
+fn feeders(nodes: &Nodes<'_>) -> Feeders {
+    let of_node = |it: &Planned<'_>| it.needs.iter().map(|need| nodes.get_index_of(need.name)).collect();
+    nodes.values().map(of_node).collect()
 }
 
-fn knots(nodes: &Nodes<'_>) -> Vec<Knot> {
-    let topology = Topology::new(nodes.len(), edges(nodes));
+fn knots(nodes: &Nodes<'_>, feeders: &Feeders) -> Vec<Knot> {
+    let edges =
+        feeders.iter().enumerate().flat_map(|(to, from)| from.iter().flatten().map(move |it| (*it, to)));
+    let topology = Topology::new(nodes.len(), edges.filter(|it| it.0 != it.1));
     let knots = topology.knots().into_iter();
     knots.map(|members| Knot { path: topology.loop_through(members[0], &members), members }).collect()
 }
@@ -141,49 +144,57 @@ fn cycle(nodes: &Nodes<'_>, knot: &Knot) -> Diagnostic {
     diagnostic.hint("let a parameter, or a `source(..)`, name an input instead, or split a function in two")
 }
 
+/// Nodes that one thread makes at a time.
+const CHUNK: usize = 512;
+
 /// The nodes that are sound, and the inputs that they ask for, in topological order.
-fn assemble(nodes: &Nodes<'_>, faulty: &BTreeSet<&str>, sources: &Sources) -> Graph {
+fn assemble(nodes: &Nodes<'_>, feeders: &Feeders, faulty: &BTreeSet<&str>, sources: &Sources) -> Graph {
     let sound = without_dependents(nodes, faulty);
     // Inputs stand just before their first consumer; rank: declaration of the node, then the need.
-    let mut inputs: IndexMap<&str, (usize, usize)> = IndexMap::new();
-    for (position, node) in sound.iter().enumerate() {
-        for (index, need) in node.needs.iter().enumerate() {
-            if !nodes.contains_key(need.name) {
-                inputs.entry(need.name).or_insert((position, index));
-            }
+    let mut inputs: IndexMap<&str, (usize, usize), FxBuildHasher> = IndexMap::default();
+    let mut positions = vec![None; nodes.len()];
+    let mut rank: Vec<(usize, usize, usize)> = (0..sound.len()).map(|it| (it, 1, 0)).collect();
+    let mut edges = Vec::new();
+    for (position, number) in sound.iter().enumerate() {
+        positions[*number] = Some(position);
+    }
+    for (position, number) in sound.iter().enumerate() {
+        for (index, need) in nodes[*number].needs.iter().enumerate() {
+            let from = match feeders[*number][index] {
+                Some(from) => positions[from],
+                None => {
+                    let input = inputs.entry(need.name);
+                    let number = sound.len() + input.index();
+                    input.or_insert((position, index));
+                    Some(number)
+                }
+            };
+            edges.extend(from.map(|from| (from, position)));
         }
     }
-    let mut numbers: FxHashMap<&str, usize> = FxHashMap::default();
-    let mut rank = Vec::new();
-    for (position, node) in sound.iter().enumerate() {
-        numbers.insert(node.name, rank.len());
-        rank.push((position, 1, 0));
-    }
-    for (name, (position, index)) in &inputs {
-        numbers.insert(name, rank.len());
-        rank.push((*position, 0, *index));
-    }
-    let mut edges = Vec::new();
-    for (to, node) in sound.iter().enumerate() {
-        edges.extend(node.needs.iter().filter_map(|it| numbers.get(it.name)).map(|from| (*from, to)));
-    }
+    rank.extend(inputs.values().map(|(position, index)| (*position, 0, *index)));
     let order = Topology::new(rank.len(), edges).order(&rank);
+    let node = |number: &usize| match sound.get(*number) {
+        Some(node) => transform(&nodes[*node], sources),
+        None => {
+            let (position, index) = inputs[*number - sound.len()];
+            input(&nodes[sound[position]].needs[index])
+        }
+    };
+    // Most of the time goes into allocating; a small graph is done before a thread has started.
+    let chunks: Vec<&[usize]> = order.chunks(CHUNK).collect();
+    let nodes = match chunks.as_slice() {
+        [] | [_] => vec![order.iter().map(node).collect()],
+        _ => in_parallel(chunks.len(), |it| chunks[it].iter().map(node).collect::<Vec<Node>>()),
+    };
     let mut graph = Graph::default();
-    for number in order {
-        let node = match sound.get(number) {
-            Some(node) => transform(node, sources),
-            None => {
-                let (position, index) = inputs[number - sound.len()];
-                input(&sound[position].needs[index])
-            }
-        };
-        graph.nodes.insert(node.name.clone(), node);
-    }
+    graph.nodes.reserve(order.len());
+    graph.nodes.extend(nodes.into_iter().flatten().map(|it| (it.name.clone(), it)));
     graph
 }
 
-/// The nodes that neither are faulty nor need one that is.
-fn without_dependents<'a, 'b>(nodes: &'b Nodes<'a>, faulty: &BTreeSet<&'b str>) -> Vec<&'b Planned<'a>> {
+/// The nodes that neither are faulty nor need one that is, by number.
+fn without_dependents<'a>(nodes: &'a Nodes<'_>, faulty: &BTreeSet<&'a str>) -> Vec<usize> {
     let mut lost: BTreeSet<&str> = faulty.clone();
     loop {
         let before = lost.len();
@@ -198,7 +209,7 @@ fn without_dependents<'a, 'b>(nodes: &'b Nodes<'a>, faulty: &BTreeSet<&'b str>) 
             break;
         }
     }
-    nodes.values().filter(|it| !lost.contains(it.name)).collect()
+    (0..nodes.len()).filter(|it| !lost.contains(nodes[*it].name)).collect()
 }
 
 fn transform(node: &Planned<'_>, sources: &Sources) -> Node {

@@ -68,7 +68,7 @@ pub(super) fn expand<'a>(
         .filter(|it| !it.shape.conditions.is_empty())
         .map(|it| Variant::new(it, config))
         .collect();
-    let mut expanded = Expanded::default();
+    let mut expanded = Expanded { nodes: Vec::with_capacity(functions.len()), ..Expanded::default() };
     // `otherwise` looks at the variants of the same node.
     let is_there = |it: &Variant<'_>| {
         it.matches

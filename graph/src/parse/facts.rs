@@ -11,6 +11,8 @@ mod reader;
 
 use std::collections::BTreeSet;
 
+use rustc_hash::FxHashMap;
+
 use super::items::{Item, ItemKind};
 use super::lex::Kind;
 use super::tokens::{Lexed, Range, is_keyword, plain};
@@ -65,8 +67,9 @@ pub(crate) enum Include {
     Unknown,
 }
 
-/// A word of a file, by its place: facts are kept while the text that they were read from may go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A word of a file, by its place: facts are kept while the text that they were read from may go. In the facts of
+/// one file all words that are the same have the place of the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Word {
     start: u32,
     end: u32,
@@ -106,9 +109,9 @@ pub(crate) struct Fact<W> {
     pub name_start: u32,
 }
 
-impl Fact<&str> {
-    fn placed(self, text: &str) -> Fact<Word> {
-        let place = |word: &str| Word::of(text, word);
+impl<'a> Fact<&'a str> {
+    fn placed(self, text: &'a str, words: &mut FxHashMap<&'a str, Word>) -> Fact<Word> {
+        let mut place = |word: &'a str| *words.entry(word).or_insert_with(|| Word::of(text, word));
         Fact {
             names: self.names.into_iter().map(|it| (place(it.0), it.1)).collect(),
             mentions: self.mentions.into_iter().map(|it| (place(it.0), it.1)).collect(),
@@ -269,7 +272,8 @@ pub(crate) fn gather(lexed: &Lexed<'_>, level: &items::Level, module: &[String],
     if let Some(scope) = gatherer.facts.first_mut() {
         scope.includes = includes;
     }
-    gatherer.facts.into_iter().map(|it| it.placed(lexed.text)).collect()
+    let mut words = FxHashMap::default();
+    gatherer.facts.into_iter().map(|it| it.placed(lexed.text, &mut words)).collect()
 }
 
 struct Gatherer<'a, 'b> {

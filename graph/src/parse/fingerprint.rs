@@ -155,27 +155,32 @@ impl Linked {
             offsets,
         };
         let mut mentioned: FxHashMap<(&str, How), Option<u32>> = FxHashMap::default();
+        // The same by the words of one file, which are numbers.
+        let mut mentioned_in_file: FxHashMap<(Word, How), Option<u32>> = FxHashMap::default();
         let mut file_start = 0;
         let mut current = 0;
         let mut position = 0;
         for (index, (file, fact)) in all().enumerate() {
             if file != current {
                 (current, file_start) = (file, index);
+                mentioned_in_file.clear();
             }
             position = if index == file_start { 0 } else { position + 1 };
             let text = &*files[file].text;
             let is_known_module = files[file].known_modules.contains(&position);
             let mut targets: Vec<u32> = Vec::with_capacity(fact.mentions.len());
-            for (name, how) in &fact.mentions {
-                let name = name.in_text(text);
-                let target = mentioned.entry((name, *how)).or_insert_with(|| {
-                    let mut leads_to = Vec::new();
-                    reach(&names, name, *how, &mut leads_to);
-                    if leads_to.is_empty() {
-                        return None;
-                    }
-                    linked.edges.push(leads_to);
-                    Some(linked.edges.len() as u32 - 1)
+            for (word, how) in &fact.mentions {
+                let target = mentioned_in_file.entry((*word, *how)).or_insert_with(|| {
+                    let name = word.in_text(text);
+                    *mentioned.entry((name, *how)).or_insert_with(|| {
+                        let mut leads_to = Vec::new();
+                        reach(&names, name, *how, &mut leads_to);
+                        if leads_to.is_empty() {
+                            return None;
+                        }
+                        linked.edges.push(leads_to);
+                        Some(linked.edges.len() as u32 - 1)
+                    })
                 });
                 targets.extend(*target);
             }
@@ -191,9 +196,10 @@ impl Linked {
                 }
             }
             // Edges of an ambient `use` may have been added to its scope already.
+            targets.append(&mut linked.edges[index]);
             targets.sort_unstable();
             targets.dedup();
-            linked.edges[index].extend(targets);
+            linked.edges[index] = targets;
             linked.digests.push(digest);
             if fact.global && !is_known_module {
                 linked.globals.push(index as u32);

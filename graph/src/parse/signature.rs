@@ -4,6 +4,8 @@
 //! for which the error would point into generated code. Types are looked at by their syntax alone, so every
 //! rule must be sure of what it sees.
 
+mod simple;
+
 use std::collections::BTreeSet;
 
 use syn::spanned::Spanned;
@@ -63,22 +65,14 @@ pub(crate) fn read(
         problems.push(Diagnostic::error("parse-error", message).at(text_span, ""));
         return None;
     }
-    let text = lexed.text.get(text_span.start as usize..text_span.end as usize).unwrap_or_default();
-    let signature = match syn::parse_str::<syn::Signature>(text) {
-        Ok(signature) => signature,
-        Err(error) => {
-            let range = error.span().byte_range();
-            let span = shifted(text_span, range.start, range.end.max(range.start + 1));
-            problems.push(Diagnostic::error("parse-error", sentence(&error.to_string())).at(span, ""));
-            return None;
-        }
-    };
     let reader = Reader { lexed, text_span, name: plain(name).to_owned() };
-    reader.refuse_whole(&signature, problems);
-    let mut params = Vec::new();
-    for (index, argument) in signature.inputs.iter().enumerate() {
-        params.extend(reader.parameter(index, argument, problems));
-    }
+    let is_private = |it: usize| lexed.ident(it).is_some_and(|word| around.private.contains(word));
+    let is_safe = around.private.is_empty() || !(head.start..head.end).any(is_private);
+    let signature = match simple::read(lexed, head).filter(|_| is_safe) {
+        Some(simple) => reader.simple(&simple),
+        None => reader.by_syn(around, problems)?,
+    };
+    let Signature { params, output, output_span, is_async } = signature;
     if params.len() > MAX_PARAMETERS {
         let message = format!(
             "`{name}` has {} parameters; more than {MAX_PARAMETERS} are not supported yet",
@@ -90,20 +84,11 @@ pub(crate) fn read(
                 .hint("gather some of them in a struct that another node makes"),
         );
     }
-    reader.refuse_output(&signature, problems);
-    reader.refuse_private(&signature, around, problems);
-    let output = match &signature.output {
-        syn::ReturnType::Type(_, ty) => reader.text_of(ty.span()),
-        syn::ReturnType::Default => "()".to_owned(),
-    };
     let read = shape::read(lexed, plain(name), &attributes.own, &params, &output, problems);
     if problems.len() > before {
         return None;
     }
-    let output_span = match &signature.output {
-        syn::ReturnType::Type(_, ty) => reader.place(ty.span()),
-        syn::ReturnType::Default => lexed.span(Range::new(open, open)),
-    };
+    let output_span = output_span.unwrap_or_else(|| lexed.span(Range::new(open, open)));
     let mut path = around.module.clone();
     path.push(name.to_owned());
     Some(FnSpec {
@@ -111,7 +96,7 @@ pub(crate) fn read(
         path: path.join("::"),
         params,
         output,
-        is_async: signature.asyncness.is_some(),
+        is_async,
         cfg: attributes.cfg,
         doc: attributes.doc,
         tags: read.tags,
@@ -152,6 +137,16 @@ fn sentence(message: &str) -> String {
     message.replace("unexpected end of input, ", "the signature ends too early: ")
 }
 
+/// What a signature says.
+#[derive(Debug, PartialEq, Eq)]
+struct Signature {
+    params: Vec<ParamSpec>,
+    output: String,
+    /// `None` if no output is written.
+    output_span: Option<Span>,
+    is_async: bool,
+}
+
 struct Reader<'a> {
     lexed: &'a Lexed<'a>,
     text_span: Span,
@@ -159,6 +154,50 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    fn simple(&self, simple: &simple::Simple) -> Signature {
+        let lexed = self.lexed;
+        let param = |it: &simple::Param| ParamSpec {
+            name: node_name(lexed.text(it.name)),
+            ty: lexed.spaced(it.ty),
+            optional: it.optional,
+            name_span: lexed.span(Range::new(it.name, it.name + 1)),
+            ty_span: lexed.span(it.ty),
+        };
+        Signature {
+            params: simple.params.iter().map(param).collect(),
+            output: simple.output.map_or_else(|| "()".to_owned(), |it| lexed.spaced(it)),
+            output_span: simple.output.map(|it| lexed.span(it)),
+            is_async: false,
+        }
+    }
+
+    /// Any signature; `None` where it is no Rust.
+    fn by_syn(&self, around: &Surroundings, problems: &mut Vec<Diagnostic>) -> Option<Signature> {
+        let text_span = self.text_span;
+        let text = self.lexed.text.get(text_span.start as usize..text_span.end as usize).unwrap_or_default();
+        let signature = match syn::parse_str::<syn::Signature>(text) {
+            Ok(signature) => signature,
+            Err(error) => {
+                let range = error.span().byte_range();
+                let span = shifted(text_span, range.start, range.end.max(range.start + 1));
+                problems.push(Diagnostic::error("parse-error", sentence(&error.to_string())).at(span, ""));
+                return None;
+            }
+        };
+        self.refuse_whole(&signature, problems);
+        let mut params = Vec::new();
+        for (index, argument) in signature.inputs.iter().enumerate() {
+            params.extend(self.parameter(index, argument, problems));
+        }
+        self.refuse_output(&signature, problems);
+        self.refuse_private(&signature, around, problems);
+        let (output, output_span) = match &signature.output {
+            syn::ReturnType::Type(_, ty) => (self.text_of(ty.span()), Some(self.place(ty.span()))),
+            syn::ReturnType::Default => ("()".to_owned(), None),
+        };
+        Some(Signature { params, output, output_span, is_async: signature.asyncness.is_some() })
+    }
+
     fn place(&self, span: proc_macro2::Span) -> Span {
         let range = span.byte_range();
         shifted(self.text_span, range.start, range.end)
@@ -446,5 +485,120 @@ impl<'ast> Visit<'ast> for Names {
             self.found.push((segment.ident.to_string(), segment.ident.span()));
         }
         visit::visit_path(self, it);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::parse::lex::lex;
+
+    /// A signature as each of the two readers has it, with what syn's has to say.
+    fn both(text: &str) -> (Option<Signature>, Option<Signature>, Vec<Diagnostic>) {
+        let lexed = Lexed { file: 0, text, tokens: lex(text).unwrap_or_default() };
+        let head = Range::new(0, lexed.tokens.len());
+        let reader = Reader { lexed: &lexed, text_span: lexed.span(head), name: "f".to_owned() };
+        let around =
+            Surroundings { private: BTreeSet::new(), module: vec!["t".to_owned()], lines: Lines::new(text) };
+        let mut problems = Vec::new();
+        let by_syn = reader.by_syn(&around, &mut problems);
+        (simple::read(&lexed, head).map(|it| reader.simple(&it)), by_syn, problems)
+    }
+
+    #[test]
+    fn usual_signatures_need_no_tree() {
+        for text in [
+            "fn f()",
+            "fn f() -> f64",
+            "fn f(_a: &Series, b: Option<&i64>,) -> PolarsResult<Series>",
+            "fn f(rows: &[(String, f64)], names: &HashMap<String, Vec<Vec<u8>>>) -> (i64, crate::m::Split)",
+            "fn f(a: std::option::Option<f64>, b: Vec<i64,>, c: &&str, d: (), e: &Option<f64>) -> [f64]",
+        ] {
+            let (simple, by_syn, problems) = both(text);
+            assert!(simple.is_some() && problems.is_empty(), "{text}");
+            assert_eq!(simple, by_syn, "{text}");
+        }
+    }
+
+    #[test]
+    fn all_others_are_left_to_syn() {
+        for text in [
+            "async fn f()",
+            "fn f<T>(a: T)",
+            "fn f(mut a: i64)",
+            "fn f(r#type: i64)",
+            "fn f(_: i64)",
+            "fn f(#[a] a: i64)",
+            "fn f(a: &mut i64)",
+            "fn f(a: &'static str)",
+            "fn f(a: impl Fn(i64) -> i64)",
+            "fn f(a: Box<dyn Any>)",
+            "fn f(a: fn(i64))",
+            "fn f(a: [f64; 3])",
+            "fn f(a: (i64))",
+            "fn f(a: Parallel<i64>)",
+            "fn f(a: <A as B>::C)",
+            "fn f(a: a!())",
+            "fn f(yield: i64)",
+            "fn f(a: i64 b: i64)",
+            "fn f(a: Vec<>)",
+            "fn f() -> &str",
+            "fn f() -> Vec<&str>",
+            "fn f() -> !",
+            "fn f() -> i64 where i64: Copy",
+        ] {
+            assert_eq!(both(text).0, None, "{text}");
+        }
+    }
+
+    /// Types as people write them, and some that nobody should.
+    fn types() -> impl Strategy<Value = String> {
+        let leaf =
+            "f64|i64|str|String|Series|polars::prelude::Series|crate::m::T|self::T|Self|_|\\(\\)|r#a|'a";
+        leaf.prop_recursive(3, 12, 3, |inner| {
+            let some = proptest::collection::vec(inner.clone(), 0..3);
+            prop_oneof![
+                ("&|&&|&mut |&'static |dyn |impl |\\*const |fn\\(\\) -> |\\?", inner.clone())
+                    .prop_map(|(before, ty)| format!("{before}{ty}")),
+                ("Option|std::option::Option|Vec|HashMap|Parallel|Option::|m::Option::T", some.clone(), ",?")
+                    .prop_map(|(head, of, comma)| format!("{head}<{}{comma}>", of.join(", "))),
+                (some, ",?").prop_map(|(of, comma)| format!("({}{comma})", of.join(", "))),
+                inner.clone().prop_map(|ty| format!("[{ty}]")),
+                inner.prop_map(|ty| format!("[{ty}; 3]")),
+            ]
+        })
+    }
+
+    fn signatures() -> impl Strategy<Value = String> {
+        let name = "a|_b|b|_|mut c|ref d|self|crate|r#d|do|gen|union|Option";
+        let parameter =
+            (name, ": ?| : |::|", types()).prop_map(|(name, colon, ty)| format!("{name}{colon}{ty}"));
+        let parameters = proptest::collection::vec(parameter, 0..3);
+        let output = proptest::option::of(types());
+        // And one piece too many somewhere.
+        let odd =
+            ("|,|:|<|>|&|->|=|;|\\+|#|!|/\\* x \\*/|///x\n|where T: Copy", any::<proptest::sample::Index>());
+        (parameters, ",?", output, odd).prop_map(|(parameters, comma, output, (odd, at))| {
+            let output = output.map_or_else(String::new, |it| format!(" -> {it}"));
+            let mut text = format!("fn f({}{comma}){output}", parameters.join(", "));
+            let ends: Vec<usize> = text.char_indices().map(|it| it.0).chain([text.len()]).collect();
+            text.insert_str(ends[at.index(ends.len())], &odd);
+            text
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, cases: 5_000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn both_readers_agree(text in signatures()) {
+            let (simple, by_syn, problems) = both(&text);
+            if simple.is_some() {
+                prop_assert!(problems.is_empty(), "{text}: {problems:?}");
+                prop_assert_eq!(simple, by_syn, "{}", text);
+            }
+        }
     }
 }
