@@ -15,6 +15,8 @@ mod jupyter;
 mod os;
 mod reload;
 mod session;
+#[cfg(test)]
+mod testing;
 mod worker;
 
 use std::process::ExitCode;

@@ -118,6 +118,14 @@ struct Knowledge {
     written: BTreeMap<PathBuf, String>,
 }
 
+impl Knowledge {
+    /// The literal that the next run gives an input.
+    fn given(&self, name: &str) -> Option<&str> {
+        let literal = self.inputs.get(name).or_else(|| self.config.get(name))?;
+        Some(literal.trim()).filter(|it| *it != "null")
+    }
+}
+
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|it| it.into_inner())
 }

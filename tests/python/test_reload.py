@@ -95,6 +95,15 @@ def test_nodes_are_listed_sorted_with_all_that_is_known(notebook):
     assert notebook.ok("%dag --as json").json == nodes
 
 
+def test_what_is_given_is_shown_before_a_run_takes_it(notebook):
+    notebook.watch("pub fn sum(a: i64, b: Option<i64>, c: Option<i64>) -> i64 { a + b.unwrap_or(0) + c.unwrap_or(0) }")
+    notebook.ok("%input a=12 b=null")
+    assert "◆ a: i64 = 12\n" in notebook.ok("%dag").text
+    assert "◇ b?: i64\n" in notebook.ok("%dag").text
+    rows = {it.split()[0]: it.split()[-1] for it in notebook.ok("%nodes").text.splitlines()}
+    assert (rows["a"], rows["b"], rows["c"]) == ("given", "input", "input")
+
+
 # Reuse
 
 

@@ -401,16 +401,7 @@ fn paths_in(value: &toml::Value, directory: &Path, into: &mut Vec<PathBuf>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn written(files: &[(&str, &str)]) -> tempfile::TempDir {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        for (name, text) in files {
-            let path = directory.path().join(name);
-            fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
-            fs::write(path, text).expect("a file");
-        }
-        directory
-    }
+    use crate::testing::directory_with;
 
     const MANIFEST: &str = r#"
         [package]
@@ -436,7 +427,7 @@ mod tests {
     "#;
 
     fn shop(manifest: &str) -> tempfile::TempDir {
-        written(&[
+        directory_with(&[
             ("Cargo.toml", manifest),
             ("src/lib.rs", ""),
             ("util/Cargo.toml", "[package]\nname = \"util\"\nversion = \"0.1.0\"\n"),

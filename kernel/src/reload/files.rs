@@ -464,16 +464,7 @@ impl Watcher {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn directory_with(files: &[(&str, &str)]) -> tempfile::TempDir {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        for (name, text) in files {
-            let path = directory.path().join(name);
-            fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
-            fs::write(path, text).expect("a file");
-        }
-        directory
-    }
+    use crate::testing::directory_with;
 
     #[test]
     fn files_and_directories_give_modules_in_the_order_of_watching() {

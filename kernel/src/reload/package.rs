@@ -93,21 +93,12 @@ impl Package {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn package(files: &[(&str, &str)]) -> tempfile::TempDir {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        for (name, text) in files {
-            let path = directory.path().join(name);
-            fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
-            fs::write(path, text).expect("a file");
-        }
-        directory
-    }
+    use crate::testing::directory_with;
 
     #[test]
     fn nodes_are_where_the_flow_says() {
         let flow = "mod types; mod transforms { pub mod a; } fn main() { brooklet::flow!(transforms::a); }";
-        let directory = package(&[
+        let directory = directory_with(&[
             ("Cargo.toml", "[package]\nname = \"shop\""),
             ("src/main.rs", flow),
             ("src/types.rs", ""),
@@ -121,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_file_belongs_to_the_package_whose_sources_it_lies_in() {
-        let directory = package(&[
+        let directory = directory_with(&[
             ("Cargo.toml", "[package]\nname = \"shop\""),
             ("src/main.rs", "mod a;"),
             ("src/a.rs", ""),

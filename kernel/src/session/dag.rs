@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use brooklet_graph::diagnostic::Diagnostic;
-use brooklet_graph::graph::Graph;
-use brooklet_graph::picture::{self, Orientation, Selection, View};
+use brooklet_graph::graph::{Graph, NodeKind};
+use brooklet_graph::picture::{self, Orientation, Selection, State, View};
 use brooklet_graph::source::SourceFile;
-use brooklet_graph::wire::MimeBundle;
+use brooklet_graph::wire::{MimeBundle, Summary};
 
 use super::Execution;
 use super::display::{draw, fresh_id};
@@ -16,6 +16,9 @@ use super::errors::{self, Result};
 use super::grammar::Call;
 use super::text;
 use crate::reload::Revision;
+
+/// The longest literal that a box shows.
+const LITERAL: usize = 16;
 
 /// What a picture can be written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +111,16 @@ impl Execution<'_> {
         for node in view.nodes.iter_mut().filter(|it| !it.file.is_empty()) {
             node.file = self.shared.shown_path(&node.file);
         }
-        self.shared.knowledge().mirror.paint(&mut view);
+        let knowledge = self.shared.knowledge();
+        knowledge.mirror.paint(&mut view);
+        // What no run has taken yet is given all the same.
+        for node in revision.graph.nodes.values().filter(|it| it.kind == NodeKind::Input) {
+            let Some(literal) = knowledge.given(&node.name) else { continue };
+            if knowledge.mirror.nodes.get(&node.name).is_none_or(|it| it.state == State::Idle) {
+                let shape = if literal.len() <= LITERAL { literal.to_owned() } else { String::new() };
+                view.set(&node.name, State::Taken, Some(&Summary { shape, ..Summary::default() }));
+            }
+        }
         view
     }
 

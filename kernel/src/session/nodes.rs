@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use brooklet_graph::graph::{Literals, Node, NodeKind, TagFilter, check_targets};
-use brooklet_graph::picture::{self, Selection, View};
+use brooklet_graph::picture::{self, Selection, State, View};
 use brooklet_graph::wire::MimeBundle;
 
 use super::errors::{self, Result};
@@ -74,13 +74,14 @@ impl Execution<'_> {
         let mut table = Table::new(&["node", "type", "place", "value", "documentation"]);
         for node in chosen {
             let seen = knowledge.mirror.nodes.get(&node.name);
-            let value =
-                seen.map_or(String::new(), |it| match (it.summary.shape.as_str(), is_fresh(&it.state)) {
-                    ("", true) => "kept".to_owned(),
-                    ("", false) => it.state.word().to_owned(),
-                    (shape, true) => shape.to_owned(),
-                    (shape, false) => format!("{shape} ({})", it.state.word()),
-                });
+            let given = || (node.kind == NodeKind::Input).then(|| knowledge.given(&node.name)).flatten();
+            let value = match seen.map(|it| (it.summary.shape.as_str(), &it.state)) {
+                None | Some((_, State::Idle)) => given().map_or(String::new(), |_| "given".to_owned()),
+                Some(("", state)) if is_fresh(state) => "kept".to_owned(),
+                Some(("", state)) => state.word().to_owned(),
+                Some((shape, state)) if is_fresh(state) => shape.to_owned(),
+                Some((shape, state)) => format!("{shape} ({})", state.word()),
+            };
             let place = self.shared.place(node);
             let place = if place.is_empty() { "input".to_owned() } else { place };
             let doc = node.doc.lines().next().unwrap_or_default().to_owned();
