@@ -92,6 +92,16 @@ def test_the_death_of_the_worker_is_told_and_the_next_cell_works(notebook, node,
     assert notebook.worker().pid != worker
 
 
+def test_the_death_is_told_of_the_node_that_was_running_and_not_of_the_target(notebook):
+    notebook.watch("""
+pub fn middle(x: i64) -> i64 { if x > 0 { std::process::abort() } x }
+pub fn last(middle: i64) -> i64 { middle }
+""")
+    error = notebook.fails("%run last --input x=1", "WorkerDied")
+    assert "while `middle` was running" in error.value
+    assert notebook.ok("%run last --input x=0").result == "0"
+
+
 def test_killing_an_idle_worker_is_noticed_and_mended(notebook):
     faults(notebook)
     notebook.worker().kill()

@@ -156,19 +156,19 @@ impl Execution<'_> {
         {
             painter.finish(end, |view| settle(view, death.as_deref()));
         }
-        self.forget_given(revision, request);
         let run =
             LastRun { revision: revision.clone(), targets: request.targets.clone(), started, wall, tally };
         self.shared.knowledge().last_run = Some(run);
-        match answer? {
-            Ok((Outcome::Shown { bundle }, unused)) => {
+        let result = match answer {
+            Err(error) => Err(error),
+            Ok(Ok((Outcome::Shown { bundle }, unused))) => {
                 self.warn_unused(request, &unused);
                 Ok(bundle)
             }
-            Ok((Outcome::Failed { failures }, _)) => {
+            Ok(Ok((Outcome::Failed { failures }, _))) => {
                 Err(errors::failures(&failures, &revision.graph, &revision.sources))
             }
-            Ok((Outcome::Interrupted, _)) => {
+            Ok(Ok((Outcome::Interrupted, _))) => {
                 let ran = self.shared.tally().ran();
                 let kept = format!(
                     "stopped between two steps; {} had been computed and kept",
@@ -176,11 +176,14 @@ impl Execution<'_> {
                 );
                 Err(errors::interrupted(&kept))
             }
-            Err(death) => {
+            Ok(Err(death)) => {
                 let work = format!("it computed {}", text::list(&request.targets));
                 Err(self.shared.died(&death, &work))
             }
-        }
+        };
+        // After the end was told: what was given for this run alone leaves nodes without their state.
+        self.forget_given(revision, request);
+        result
     }
 
     /// What was computed from values of this run alone is not what the graph holds now.
