@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// Stack of each thread: syn recurses over types. Untouched pages cost nothing.
+/// Stack of each thread: where signatures are read, syn recurses over types. Untouched pages cost nothing.
 const STACK: usize = 64 << 20;
 
 /// Calls `work` for every index, on all cores, and gives the answers in order.
@@ -25,7 +25,7 @@ pub(crate) fn in_parallel<T: Send>(count: usize, work: impl Fn(usize) -> T + Syn
     std::thread::scope(|scope| {
         let mut started = 0;
         for _ in 0..threads {
-            let thread = std::thread::Builder::new().name("parse".to_owned()).stack_size(STACK);
+            let thread = std::thread::Builder::new().name("graph".to_owned()).stack_size(STACK);
             started += usize::from(thread.spawn_scoped(scope, run).is_ok());
         }
         // A system without room for threads still gets its answer.

@@ -27,7 +27,17 @@ pub struct GroupSlot<'v, Item, Whole: ?Sized, How> {
     how: PhantomData<fn() -> How>,
 }
 
-impl<Item, Whole: ?Sized, How> GroupSlot<'_, Item, Whole, How> {
+impl<'v, Item, Whole: ?Sized, How> GroupSlot<'v, Item, Whole, How> {
+    fn new(slots: &Slots<'v>, index: usize) -> Self {
+        GroupSlot {
+            members: slots.group(index),
+            index,
+            item: Ty::new(),
+            whole: PhantomData,
+            how: PhantomData,
+        }
+    }
+
     /// The type that a literal in the group has.
     pub fn ty(&self) -> Ty<Item> {
         self.item
@@ -51,13 +61,7 @@ macro_rules! group {
             type Grouped = GroupSlot<'v, T, $whole, $how>;
             fn group(&self, slots: &Slots<'v>, index: usize) -> Self::Grouped {
                 slots.describe_group(TypeInfo::of::<T>, TypeInfo::of::<$whole>, GroupKind::$kind);
-                GroupSlot {
-                    members: slots.group(index),
-                    index,
-                    item: Ty::new(),
-                    whole: PhantomData,
-                    how: PhantomData,
-                }
+                GroupSlot::new(slots, index)
             }
         }
     };
@@ -74,13 +78,7 @@ group!(&&&Ty<BTreeMap<String, T>> => BTreeMap<String, T>, GivenMap<BTreeMap<Stri
 impl<'v, T> Group<'v> for Ty<T> {
     type Grouped = GroupSlot<'v, T, T, NoGroup>;
     fn group(&self, slots: &Slots<'v>, index: usize) -> Self::Grouped {
-        GroupSlot {
-            members: slots.group(index),
-            index,
-            item: Ty::new(),
-            whole: PhantomData,
-            how: PhantomData,
-        }
+        GroupSlot::new(slots, index)
     }
 }
 

@@ -1,8 +1,8 @@
 //! The compile key: a hash of everything that the compiler turns into code.
 //!
-//! A library serves every content with the same key. Left out are the arguments of our attributes, which are
-//! data of the graph (so that another default compiles nothing), and comments; but not where tokens stand,
-//! since panics and messages tell lines and columns.
+//! A library serves every content with the same key. Left out are comments and, on functions at the top, docs and
+//! the arguments of our attributes, which are data of the graph (so that another default compiles nothing); but
+//! not where tokens stand, since panics and messages tell lines and columns.
 
 use blake3::Hasher;
 
