@@ -192,7 +192,10 @@ fn value(name: &str) -> Value {
 
 /// Sets what the next cell may name.
 pub fn set_values(values: impl IntoIterator<Item = (String, Value)>) {
-    *lock(&VALUES) = Some(values.into_iter().collect());
+    let values = Some(values.into_iter().collect());
+    // The old ones are dropped when the lock is not held any more.
+    let old = std::mem::replace(&mut *lock(&VALUES), values);
+    drop(old);
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -206,15 +209,35 @@ pub type Send = Arc<dyn Fn(FromWorker) + std::marker::Send + Sync>;
 static OUTPUT: Mutex<Option<Send>> = Mutex::new(None);
 /// The cell that runs.
 static REQUEST: Mutex<Option<u64>> = Mutex::new(None);
+/// Marks the running cell's own output; 0 between cells.
+static NONCE: Mutex<u64> = Mutex::new(0);
 
 /// Sets where shown things go.
 pub fn set_output(send: Send) {
     *lock(&OUTPUT) = Some(send);
 }
 
-/// Says which cell runs; its last expression is sent as that cell's value.
-pub fn set_request(request: Option<u64>) {
+/// Says which cell runs; its last expression is sent as that cell's value. By the nonce its output is marked.
+pub fn set_request(request: Option<u64>, nonce: u64) {
     *lock(&REQUEST) = request;
+    *lock(&NONCE) = nonce;
+}
+
+/// Called by a cell before its first statement: what is printed from here on is the user's.
+pub fn began() {
+    mark_own('(');
+}
+
+/// Called by a cell behind its last statement, unless a panic, a `?` or a `return` ended it sooner.
+pub fn ended() {
+    mark_own(')');
+}
+
+fn mark_own(bracket: char) {
+    let nonce = *lock(&NONCE);
+    if nonce != 0 {
+        print!("\x1ebrooklet{bracket}{nonce}\x1e\n");
+    }
 }
 
 fn send(message: FromWorker, plain: &str) {
@@ -286,6 +309,25 @@ pub fn answer(text: Result<String, String>) {
 
 /// A cell's last expression.
 pub struct Last<'a, T: ?Sized>(pub &'a T);
+
+/// The type of an expression that never has a value, `!`, which has no name of its own yet.
+type Never = <fn() -> ! as Returning>::Output;
+
+#[doc(hidden)]
+pub trait Returning {
+    type Output;
+}
+
+impl<T> Returning for fn() -> T {
+    type Output = T;
+}
+
+/// A block that ends by a panic has nothing to show, and must be let run all the same.
+impl Render for Never {
+    fn render(&self) -> MimeBundle {
+        *self
+    }
+}
 
 /// [`Render`], else `Debug`, else the type's name.
 pub trait ShowLast {
@@ -373,7 +415,7 @@ mod tests {
                 keep.lock().unwrap().push(bundle.plain().to_owned());
             }
         }));
-        set_request(Some(1));
+        set_request(Some(1), 0);
         let text = String::from("a");
         crate::show!(1 + 1);
         crate::show!(text);
@@ -383,7 +425,7 @@ mod tests {
         crate::show!(vec![&text]);
         crate::show!([1.5][..]);
         crate::show!(polars::prelude::df!["a" => [1i64]]);
-        set_request(None);
+        set_request(None, 0);
         let shown = shown.lock().unwrap();
         assert_eq!(shown[..4], ["2", "\"a\"", "\"a\"", "<Silent>"]);
         assert_eq!(shown[4], "[\"a\"]");

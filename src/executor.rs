@@ -11,6 +11,7 @@ use brooklet_graph::wire::{Failure, Summary};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::driver::Column;
+use crate::foreign;
 use crate::glue::{Argument, Error, Outcome, Shim, Slots};
 use crate::panics;
 use crate::value::{Ops, Value};
@@ -87,9 +88,12 @@ impl Computed {
 /// Runs one step on this thread.
 pub fn run(step: Step) -> StepResult {
     let start = Instant::now();
+    foreign::take_fault();
     let outcome = panics::catch(|| {
         let data = step.work.run(&step.arguments, &step.names.node)?;
-        Ok(Computed::new(Value::from_data(data, step.output), step.derived_version))
+        let value = Value::from_data(data, step.output);
+        value.belongs_to(&step.names.node);
+        Ok(Computed::new(value, step.derived_version))
     });
     // Timed before arguments are dropped: freeing a large frame is not the node's work.
     let milliseconds = start.elapsed().as_secs_f64() * 1e3;
@@ -99,7 +103,10 @@ pub fn run(step: Step) -> StepResult {
         Err(panic) => Err(Failure {
             kind: "Panic".to_owned(),
             node: step.names.node.clone(),
-            message: panic.message,
+            message: match foreign::take_fault() {
+                Some(fault) => format!("{} (while {fault})", panic.message),
+                None => panic.message,
+            },
             chain: if panic.place.is_empty() { Vec::new() } else { vec![panic.place] },
             hint: None,
             place: None,

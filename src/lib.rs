@@ -11,6 +11,7 @@ pub mod cell;
 pub mod content;
 pub mod driver;
 pub mod executor;
+pub mod foreign;
 pub mod glue;
 pub mod literal;
 pub mod loader;

@@ -1,8 +1,9 @@
 //! The worker's side of the conversation with the kernel.
 //!
-//! Three threads: one reads messages and does at once what must not wait (an interrupt, the kernel's death);
-//! one runs everything, steps and cells alike, on a large stack; one flushes what user code prints. The run thread alone owns the driver and the cells' variables, which may hold types that must
-//! not change threads.
+//! Four threads: one reads messages and does at once what must not wait (an interrupt, a question for a sign of
+//! life, the kernel's death); one runs everything, steps and cells alike, on a large stack; one flushes what user
+//! code prints; one drops values of user types (`foreign`). The run thread alone owns the driver and the cells'
+//! variables, which may hold types that must not change threads.
 //!
 //! Order is promised: events of a run before its `Done`; and everything printed by a run or a cell is in the
 //! pipes, followed by a mark, before `Done` or `CellDone` is sent. And that a node runs is in the socket before
@@ -17,11 +18,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use brooklet_graph::wire::{self, Event, Failure, FromWorker, Outcome, Refusal, Run, Show, ToWorker};
+use brooklet_graph::wire::{
+    self, Event, Failure, FromWorker, MimeBundle, Outcome, Refusal, Run, Show, ToWorker,
+};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::cell;
 use crate::driver::{CommitError, Driver, Request};
+use crate::foreign;
 use crate::glue::Table;
 use crate::loader::{self, CellVariables};
 use crate::panics::{self, Panic};
@@ -30,11 +34,12 @@ use crate::show;
 /// Deep recursion in a cell or a transform should work where it works in a program.
 const RUN_STACK: usize = 64 << 20;
 const FLUSH_EVERY: Duration = Duration::from_millis(50);
+/// The exit code for a link that takes nothing any more. What code of the user's did to it cannot be mended.
+const LINK_LOST: i32 = 74;
 
 /// Serves the kernel at the other end of a socket until it says `Shutdown` or goes away; the exit code.
 pub fn serve(fd: RawFd) -> i32 {
-    // Without a kernel there is nobody to work for, whatever is running.
-    match start(loader::adopt_socket(fd), || loader::exit_now(0)) {
+    match start(loader::adopt_socket(fd), loader::exit_now) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("brooklet worker: {error}");
@@ -43,8 +48,8 @@ pub fn serve(fd: RawFd) -> i32 {
     }
 }
 
-/// `lost` is called when the kernel is gone.
-fn start(mut socket: UnixStream, lost: fn()) -> io::Result<i32> {
+/// `end` ends the process with an exit code.
+fn start(mut socket: UnixStream, end: fn(i32) -> !) -> io::Result<i32> {
     wire::send(&mut socket, &FromWorker::Hello { version: wire::VERSION })?;
     match wire::receive::<ToWorker>(&mut socket)? {
         Some(ToWorker::Hello { version }) if version == wire::VERSION => {}
@@ -60,9 +65,11 @@ fn start(mut socket: UnixStream, lost: fn()) -> io::Result<i32> {
     let interrupt = driver.interrupt_flag();
     let (messages_tx, messages) = unbounded();
     let reading = socket.try_clone()?;
-    let answers = Arc::new(Answers { pending: Mutex::new((socket, Vec::new())) });
+    let answers = Arc::new(Answers { pending: Mutex::new((socket, Vec::new())), end });
+    // For the life of the process: the thread that drops values ends with it.
+    foreign::observe(Box::leak(Box::new(Foreign(answers.clone()))))?;
     let noting = answers.clone();
-    spawn("brooklet-read", 0, move || read(reading, &messages_tx, &interrupt, &noting, lost))?;
+    spawn("brooklet-read", 0, move || read(reading, &messages_tx, &interrupt, &noting))?;
     spawn("brooklet-flush", 0, flush_regularly)?;
     let running = spawn("brooklet-run", RUN_STACK, move || Worker::new(driver, answers).run(&messages))?;
     Ok(i32::from(running.join().is_err()))
@@ -78,19 +85,14 @@ fn spawn(
     builder.spawn(run)
 }
 
-fn read(
-    mut socket: UnixStream,
-    messages: &Sender<ToWorker>,
-    interrupt: &AtomicBool,
-    answers: &Answers,
-    lost: fn(),
-) {
+fn read(mut socket: UnixStream, messages: &Sender<ToWorker>, interrupt: &AtomicBool, answers: &Answers) {
     loop {
         match wire::receive::<ToWorker>(&mut socket) {
             Ok(Some(ToWorker::Interrupt)) => {
                 interrupt.store(true, Ordering::Relaxed);
                 answers.send(&FromWorker::InterruptNoted);
             }
+            Ok(Some(ToWorker::Ping)) => answers.send(&FromWorker::Pong),
             // The run thread stands in the question, so the answer cannot go through its queue.
             Ok(Some(ToWorker::Answer { text })) => cell::answer(text),
             Ok(Some(message)) => {
@@ -105,7 +107,8 @@ fn read(
                     return;
                 }
             }
-            Ok(None) | Err(_) => return lost(),
+            // Without a kernel there is nobody to work for, whatever is running.
+            Ok(None) | Err(_) => (answers.end)(0),
         }
     }
 }
@@ -114,6 +117,21 @@ fn read(
 struct Answers {
     /// The socket, and frames that may wait for the next one.
     pending: Mutex<(UnixStream, Vec<u8>)>,
+    end: fn(i32) -> !,
+}
+
+/// Announces foreign code to the kernel.
+struct Foreign(Arc<Answers>);
+
+impl foreign::Observer for Foreign {
+    fn doing(&self, lane: &str, what: &str) {
+        self.0.send(&FromWorker::Doing { lane: lane.to_owned(), what: what.to_owned() });
+    }
+
+    fn warn(&self, node: &str, message: &str) {
+        let event = Event::DidWarn { node: node.to_owned(), message: message.to_owned() };
+        self.0.send(&FromWorker::Event { request: 0, event });
+    }
 }
 
 impl Answers {
@@ -125,19 +143,42 @@ impl Answers {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         let (socket, frames) = &mut *pending;
         if let Err(error) = wire::send(frames, message) {
-            eprintln!("brooklet worker: an answer could not be written: {error}");
+            let instead = in_place_of(message, &error);
+            // Small, so it can be written.
+            let _ = instead.map(|it| wire::send(frames, &it));
         }
         let may_wait = match message {
             FromWorker::Event { event: Event::DidRun { milliseconds, .. }, .. } => *milliseconds < SHORT,
             FromWorker::Event { event: Event::DidReuse { .. } | Event::DidTake { .. }, .. } => true,
+            FromWorker::Doing { what, .. } => what.is_empty(),
             _ => false,
         };
         if may_wait && frames.len() < ENOUGH {
             return;
         }
-        // Nobody reads any more when the kernel is gone, and then the reading thread ends the process.
-        let _ = socket.write_all(frames);
+        if let Err(error) = socket.write_all(frames) {
+            // When the kernel is gone, the reading thread ends the process as well.
+            eprintln!("the link to the kernel is broken: {error}");
+            (self.end)(if error.kind() == io::ErrorKind::BrokenPipe { 0 } else { LINK_LOST });
+        }
         frames.clear();
+    }
+}
+
+/// What is said where an answer cannot be: somebody waits for it.
+fn in_place_of(answer: &FromWorker, error: &io::Error) -> Option<FromWorker> {
+    let message = format!("the answer cannot be passed on: {error}");
+    match answer {
+        FromWorker::Done { request, unused_inputs, .. } => Some(FromWorker::Done {
+            request: *request,
+            outcome: Outcome::Failed { failures: vec![failure("TooLarge", &message)] },
+            unused_inputs: unused_inputs.clone(),
+        }),
+        FromWorker::Display { .. } => Some(FromWorker::Display { bundle: MimeBundle::text(message) }),
+        FromWorker::CellValue { request, .. } => {
+            Some(FromWorker::CellValue { request: *request, bundle: MimeBundle::text(message) })
+        }
+        _ => None,
     }
 }
 
@@ -199,11 +240,13 @@ impl Worker {
                     let text = panics::catch(|| self.driver.why(&node)).unwrap_or_else(|panic| ours(&panic));
                     self.answer(FromWorker::Why { request, text });
                 }
-                ToWorker::Cell { request, library, function } => self.run_cell(request, &library, &function),
+                ToWorker::Cell { request, library, function, nonce } => {
+                    self.run_cell(request, &library, &function, nonce);
+                }
                 // The store itself belongs to code that may be gone; its memory is the price.
                 ToWorker::ForgetCells => self.variables = CellVariables::none(),
                 ToWorker::Shutdown => break,
-                ToWorker::Hello { .. } | ToWorker::Interrupt | ToWorker::Answer { .. } => {}
+                ToWorker::Hello { .. } | ToWorker::Interrupt | ToWorker::Answer { .. } | ToWorker::Ping => {}
             }
         }
     }
@@ -261,14 +304,15 @@ impl Worker {
         self.answer(FromWorker::Done { request, outcome, unused_inputs });
     }
 
-    fn run_cell(&mut self, request: u64, library: &str, function: &str) {
+    fn run_cell(&mut self, request: u64, library: &str, function: &str, nonce: u64) {
         let failure = match loader::load_cell(library, function) {
             Err(message) => Some(failure("Load", &message)),
             Ok(cell) => {
-                cell::set_request(Some(request));
+                self.answer(FromWorker::CellBegan { request });
+                cell::set_request(Some(request), nonce);
                 cell::take_raised();
                 let ((), panic) = panics::watch(|| cell.run(&mut self.variables));
-                cell::set_request(None);
+                cell::set_request(None, 0);
                 let raised = cell::take_raised();
                 panic
                     .map(|it| Failure { chain: place(&it), ..failure("Panic", &it.message) })
@@ -282,12 +326,14 @@ impl Worker {
 
 /// Renders the targets. A user's `Debug` may panic, which is a failure of the run.
 fn shown(values: &[(String, crate::value::Value)], show: Show) -> Outcome {
+    foreign::take_fault();
     let failed = |kind, message: &str| Outcome::Failed { failures: vec![failure(kind, message)] };
     match panics::catch(|| show::combine(values, show)) {
         Ok(Ok(bundle)) => Outcome::Shown { bundle },
         Ok(Err(message)) => failed("TypeMismatch", &message),
         Err(panic) => {
-            let message = format!("showing the value panicked: {}", panic.message);
+            let during = foreign::take_fault().unwrap_or_else(|| "the values were shown".to_owned());
+            let message = format!("{} (while {during})", panic.message);
             Outcome::Failed { failures: vec![Failure { chain: place(&panic), ..failure("Panic", &message) }] }
         }
     }
@@ -320,7 +366,14 @@ mod tests {
     #[test]
     fn the_worker_says_hello_runs_and_shuts_down() {
         let (mut kernel, worker) = UnixStream::pair().unwrap();
-        let thread = thread::spawn(move || start(worker, || ()).unwrap());
+        let thread = thread::spawn(move || {
+            start(worker, |_| {
+                loop {
+                    thread::park()
+                }
+            })
+            .unwrap()
+        });
         let receive = |kernel: &mut UnixStream| wire::receive::<FromWorker>(kernel).unwrap().unwrap();
         assert!(matches!(receive(&mut kernel), FromWorker::Hello { version: wire::VERSION }));
         wire::send(&mut kernel, &ToWorker::Hello { version: wire::VERSION }).unwrap();

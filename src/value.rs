@@ -4,14 +4,19 @@
 //! that were compiled separately. So a [`Value`] is a counted pointer and a table of what can be done with
 //! its type. The table comes from the image for types that the image knows, and from the shim that made
 //! the value for all others; libraries are never unloaded, so both stay valid.
+//!
+//! What is done with a value of a user's type is code of the user's, also outside a step: it may panic, loop or end
+//! the process, in its `Drop` too. So all of it goes through [`crate::foreign`], and the last owner of a value does
+//! not drop it where it stands.
 
 use std::any::{Any, TypeId};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use brooklet_graph::wire::{MimeBundle, Summary};
 use serde_json::Value as Json;
 
+use crate::foreign::{self, Doing};
 use crate::glue::registry;
 use crate::literal::{Literal, LiteralContext};
 use crate::version::{Encoder, Version};
@@ -76,8 +81,29 @@ impl Ops {
 /// A value of a node. Cloning counts, it does not copy.
 #[derive(Clone)]
 pub struct Value {
+    owned: Arc<Owned>,
+}
+
+/// What the clones of a value own together.
+struct Owned {
     data: Data,
     ops: &'static Ops,
+    /// The node that it was computed for, if that is known.
+    node: OnceLock<String>,
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        let data = std::mem::replace(&mut self.data, nothing());
+        let node = self.node.take().unwrap_or_default();
+        foreign::let_go(data, self.ops, node);
+    }
+}
+
+/// Stands where a value was taken out.
+fn nothing() -> Data {
+    static NOTHING: OnceLock<Data> = OnceLock::new();
+    NOTHING.get_or_init(|| Arc::new(())).clone()
 }
 
 impl Value {
@@ -85,79 +111,95 @@ impl Value {
     pub fn new<T: Any + Send + Sync>(value: T) -> Value {
         let ops = registry::find(TypeId::of::<T>())
             .unwrap_or_else(|| registry::opaque(TypeId::of::<T>(), std::any::type_name::<T>()));
-        Value { data: Arc::new(value), ops }
+        Value::from_data(Arc::new(value), ops)
     }
 
     /// Joins a pointer and the operations of what it points to.
     pub fn from_data(data: Data, ops: &'static Ops) -> Value {
         debug_assert_eq!((*data).type_id(), ops.type_id);
-        Value { data, ops }
+        Value { owned: Arc::new(Owned { data, ops, node: OnceLock::new() }) }
+    }
+
+    /// Says for which node it was computed, so that its faults can be told of that node; the first one counts.
+    pub fn belongs_to(&self, node: &str) {
+        if !self.ops().from_image {
+            let _ = self.owned.node.set(node.to_owned());
+        }
     }
 
     pub fn ops(&self) -> &'static Ops {
-        self.ops
+        self.owned.ops
     }
 
     pub fn type_id(&self) -> TypeId {
-        self.ops.type_id
+        self.ops().type_id
     }
 
     pub fn get<T: Any>(&self) -> Option<&T> {
-        self.data.downcast_ref()
+        self.owned.data.downcast_ref()
     }
 
     pub fn data(&self) -> &Data {
-        &self.data
+        &self.owned.data
     }
 
     fn any(&self) -> &dyn Any {
-        &*self.data
+        &*self.owned.data
+    }
+
+    /// Does something with the value that may be code of the user's.
+    fn foreign<T>(&self, done: &'static str, run: impl FnOnce(&dyn Any) -> T) -> T {
+        if self.ops().from_image {
+            return run(self.any());
+        }
+        let node = self.owned.node.get().map_or("", String::as_str);
+        foreign::run(&Doing { done, node, ty: &self.type_name() }, || run(self.any()))
     }
 
     /// Hash of the content; `None` for opaque types.
     pub fn version(&self) -> Option<Version> {
-        let encode = self.ops.encode?;
+        let encode = self.ops().encode?;
         let mut encoder = Encoder::new();
-        encode(self.any(), &mut encoder);
+        self.foreign("compared", |it| encode(it, &mut encoder));
         Some(encoder.finish())
     }
 
     pub fn json(&self) -> Result<Json, String> {
-        match self.ops.json {
-            Some(json) => json(self.any()),
+        match self.ops().json {
+            Some(json) => self.foreign("written as JSON", json),
             None => Err(format!("`{}` has no JSON form; derive `serde::Serialize`", self.type_name())),
         }
     }
 
     /// The value as a frontend shows it. `node` stands in the caption; may be empty.
     pub fn render(&self, node: &str) -> MimeBundle {
-        match self.ops.render {
-            Some(render) => render(self.any(), node),
+        match self.ops().render {
+            Some(render) => self.foreign("shown", |it| render(it, node)),
             None => crate::show::type_name_only(&self.type_name(), node),
         }
     }
 
     /// The value as one column, if it is a series, a list of scalars or a scalar.
     pub fn column(&self, name: &str) -> Option<ColumnView> {
-        self.ops.column.and_then(|column| column(self.any(), name))
+        self.ops().column.and_then(|column| self.foreign("shown", |it| column(it, name)))
     }
 
     /// The type's name without paths.
     pub fn type_name(&self) -> String {
-        short_type_name(self.ops.name)
+        short_type_name(self.ops().name)
     }
 
     pub fn summary(&self) -> Summary {
         Summary {
             ty: self.type_name(),
-            shape: self.ops.shape.map_or_else(String::new, |shape| shape(self.any())),
+            shape: self.ops().shape.map_or_else(String::new, |shape| self.foreign("summed up", shape)),
         }
     }
 }
 
 impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Value").field("type", &self.ops.name).finish_non_exhaustive()
+        f.debug_struct("Value").field("type", &self.ops().name).finish_non_exhaustive()
     }
 }
 

@@ -21,7 +21,43 @@ pub enum Item {
 }
 
 /// Lists in lists, at most: a literal is data, and its reader must not overflow the stack.
-const DEPTH: usize = 64;
+pub const MAX_DEPTH: usize = 64;
+
+/// The byte of the first bracket of a list or table that is nested more than [`MAX_DEPTH`] deep. Brackets in
+/// quotes are text, and so are all in what is neither a list nor a table.
+pub fn too_deep(text: &str) -> Option<usize> {
+    if !text.trim_start().starts_with(['[', '{']) {
+        return None;
+    }
+    let mut depth = 0usize;
+    let mut quote = None;
+    let mut escaped = false;
+    // The last character that is not white space: a quote opens a string only where a value or a key begins.
+    let mut before = None;
+    for (at, it) in text.char_indices() {
+        if let Some(mark) = quote {
+            if escaped {
+                escaped = false;
+            } else if it == '\\' && mark == '"' {
+                escaped = true;
+            } else if it == mark {
+                quote = None;
+            }
+        } else {
+            match it {
+                '"' | '\'' if matches!(before, Some('[' | '{' | ',' | '=' | ':')) => quote = Some(it),
+                '[' | '{' if depth == MAX_DEPTH => return Some(at),
+                '[' | '{' => depth += 1,
+                ']' | '}' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+        if !it.is_whitespace() {
+            before = Some(it);
+        }
+    }
+    None
+}
 
 /// Reads a literal; `None` where the text is not one whole value, and so is a string.
 pub fn parse(text: &str) -> Option<Item> {
@@ -66,7 +102,7 @@ impl Reader<'_> {
 
     fn nested(&mut self, read: fn(&mut Self) -> Option<Item>) -> Option<Item> {
         self.depth += 1;
-        let item = if self.depth <= DEPTH { read(self) } else { None };
+        let item = if self.depth <= MAX_DEPTH { read(self) } else { None };
         self.depth -= 1;
         item
     }
@@ -189,6 +225,10 @@ fn integer(token: &str) -> Option<i128> {
 /// Names what a TOML value of time is that has no [`Item`], since polars and chrono have several types for it: a
 /// type that reads it from text still can.
 pub fn moment(text: &str) -> Option<&'static str> {
+    // All of them begin so; toml need not look through a long text that is something else.
+    if !text.starts_with(|it: char| it.is_ascii_digit()) {
+        return None;
+    }
     match toml::from_str::<toml::Table>(&format!("x = {text}")).ok()?.get("x")? {
         toml::Value::Datetime(it) if it.offset.is_some() => Some("a date and time in a time zone"),
         toml::Value::Datetime(it) if it.date.is_none() => Some("a time of day"),
@@ -205,5 +245,50 @@ fn date(moment: &toml::value::Datetime) -> Option<Item> {
     match moment.time {
         None => Some(Item::Date(day)),
         Some(_) => moment.to_string().parse().ok().map(Item::DateTime),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_literal_is_read_as_deep_as_it_is_allowed_to_be() {
+        let nested = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(parse(&nested(MAX_DEPTH)).is_some() && too_deep(&nested(MAX_DEPTH)).is_none());
+        assert!(parse(&nested(MAX_DEPTH + 1)).is_none());
+        assert_eq!(too_deep(&nested(MAX_DEPTH + 1)), Some(MAX_DEPTH));
+    }
+
+    #[test]
+    fn a_literal_of_any_depth_is_answered() {
+        const DEEP: usize = 50_000;
+        for (open, close) in
+            [("[", "]"), ("{a=", "}"), ("{a:", "}"), ("[1, [\"[\", ", "]]"), ("{ \"a\": [", "]}")]
+        {
+            for text in [open.repeat(DEEP), format!("{}1{}", open.repeat(DEEP), close.repeat(DEEP))] {
+                assert!(too_deep(&text).is_some_and(|it| it < 2_000), "{open}");
+                assert_eq!((parse(&text), moment(&text)), (None, None), "{open}");
+            }
+        }
+        let text = "(".repeat(DEEP);
+        assert_eq!((too_deep(&text), parse(&text), moment(&text)), (None, None, None));
+    }
+
+    #[test]
+    fn brackets_in_text_have_no_depth() {
+        let many = "[".repeat(500);
+        for text in [format!("\"{many}\""), many.replace('[', "("), format!("[\"{many}\", '{many}']")] {
+            assert_eq!(too_deep(&text), None);
+        }
+        assert_eq!(too_deep(&"[1], ".repeat(500)), None);
+        assert!(too_deep(&format!("[it's, {many}]")).is_some());
+    }
+
+    #[test]
+    fn moments_are_told_from_text() {
+        assert_eq!(moment("12:00:00"), Some("a time of day"));
+        assert_eq!(moment("2024-01-31T12:00:00Z"), Some("a date and time in a time zone"));
+        assert_eq!(moment("noon"), None);
     }
 }

@@ -9,6 +9,7 @@
 
 pub mod cell;
 pub mod modules;
+pub mod nesting;
 pub mod shim;
 
 mod attributes;
@@ -215,7 +216,8 @@ impl<'a> Cut<'a> {
         let mut problems = Vec::new();
         let tokens = lex::lex(text).unwrap_or_else(|error| {
             let span = Span { file, start: error.start as u32, end: error.end as u32 };
-            problems.push(Diagnostic::error("parse-error", error.message).at(span, ""));
+            let mistake = || Diagnostic::error("parse-error", error.message).at(span, "");
+            problems.push(nesting::diagnostic(file, text).unwrap_or_else(mistake));
             Vec::new()
         });
         let lexed = Lexed { file, text, tokens };

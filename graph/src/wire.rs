@@ -14,7 +14,10 @@ use crate::graph::{Graph, Literals};
 use crate::source::Span;
 
 /// Kernel and worker refuse each other unless they agree in this number.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
+
+/// A message may hold so many bytes. What is longer is no message but a damaged link.
+pub const LONGEST: u32 = 512 << 20;
 
 /// One result in several formats, richest chosen by the frontend; always holds `text/plain`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -89,6 +92,8 @@ pub enum ToWorker {
         request: u64,
         library: String,
         function: String,
+        /// By this the user's own output is told from what evcxr's generated code prints around it.
+        nonce: u64,
     },
     /// What the person at the frontend typed, or why there is no answer.
     Answer {
@@ -96,6 +101,8 @@ pub enum ToWorker {
     },
     /// Drops the variables that cells keep.
     ForgetCells,
+    /// Asks for a sign of life. Answer, at once: `Pong`.
+    Ping,
     /// Sets the flag that is looked at between steps. Answer, at once: `InterruptNoted`.
     Interrupt,
     /// Ends the process after the running step.
@@ -147,6 +154,17 @@ pub enum FromWorker {
         request: u64,
         text: String,
     },
+    /// The code of a cell is about to run.
+    CellBegan {
+        request: u64,
+    },
+    /// Code of the user's that is no step is about to run in a lane (`run`, `drop`), or, if `what` is empty, has
+    /// ended: should the process end with it, the end has a cause. `what` reads after "while".
+    Doing {
+        lane: String,
+        what: String,
+    },
+    Pong,
     /// Something that code of a cell or a transform wants shown now.
     Display {
         bundle: MimeBundle,
@@ -281,10 +299,17 @@ pub enum Outcome {
 /// Writes one message.
 ///
 /// # Errors
-/// As the writer gives them; a message over 4 GiB is refused.
+/// As the writer gives them; a message over [`LONGEST`] is refused, and nothing is written then.
 pub fn send(to: &mut impl Write, message: &impl Serialize) -> io::Result<()> {
     let body = serde_json::to_vec(message)?;
-    let length = u32::try_from(body.len()).map_err(|_| io::Error::other("message over 4 GiB"))?;
+    let length = u32::try_from(body.len()).ok().filter(|it| *it <= LONGEST);
+    let Some(length) = length else {
+        let megabytes = body.len() >> 20;
+        return Err(io::Error::other(format!(
+            "it takes {megabytes} MB, and {} MB is the most that can be shown at once",
+            LONGEST >> 20
+        )));
+    };
     let mut frame = Vec::with_capacity(body.len() + 4);
     frame.extend_from_slice(&length.to_le_bytes());
     frame.extend_from_slice(&body);
@@ -295,14 +320,39 @@ pub fn send(to: &mut impl Write, message: &impl Serialize) -> io::Result<()> {
 /// Reads one message; `None` at the end of the stream.
 ///
 /// # Errors
-/// As the reader gives them, and if the body is not the expected message.
+/// As the reader gives them, and if what comes is not the expected message.
 pub fn receive<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<Option<T>> {
     let mut length = [0; 4];
     match from.read_exact(&mut length) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         other => other?,
     }
-    let mut body = vec![0; u32::from_le_bytes(length) as usize];
-    from.read_exact(&mut body)?;
+    let length = u32::from_le_bytes(length);
+    if length > LONGEST {
+        return Err(io::Error::other(format!("a message of {length} bytes was announced")));
+    }
+    // Grown by what comes: memory is not had by announcing it.
+    let mut body = Vec::new();
+    if from.take(length.into()).read_to_end(&mut body)? < length as usize {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
     Ok(Some(serde_json::from_slice(&body)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_comes_back_and_nonsense_is_refused_before_memory_is_taken() {
+        let mut bytes = Vec::new();
+        send(&mut bytes, &ToWorker::Why { request: 7, node: "a".into() }).unwrap();
+        let back = receive::<ToWorker>(&mut &bytes[..]).unwrap();
+        assert!(matches!(back, Some(ToWorker::Why { request: 7, node }) if node == "a"));
+        assert!(receive::<ToWorker>(&mut &b""[..]).unwrap().is_none());
+        let error = receive::<ToWorker>(&mut &b"garbage!"[..]).unwrap_err();
+        assert!(error.to_string().contains("was announced"), "{error}");
+        let cut = receive::<ToWorker>(&mut &bytes[..bytes.len() - 1]).unwrap_err();
+        assert_eq!(cut.kind(), io::ErrorKind::UnexpectedEof);
+    }
 }

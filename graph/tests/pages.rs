@@ -24,12 +24,14 @@ const BY_NOTEBOOK: [&str; 6] = [
     "unused-input",
 ];
 /// Raised where files are looked for, or a program is compiled; a page's files are in no directory and no crate.
-const BY_RELOAD: [&str; 7] = [
+const BY_RELOAD: [&str; 9] = [
     "crate-root-item",
     "duplicate-module",
+    "file-too-large",
     "missing-function",
     "not-utf8",
     "private-module",
+    "too-many-files",
     "undeclared-module",
     "unreadable-file",
 ];

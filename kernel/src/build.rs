@@ -3,6 +3,7 @@
 mod cargo_progress;
 pub mod generation;
 pub mod image;
+pub mod mirror;
 pub mod package;
 
 use std::time::Duration;

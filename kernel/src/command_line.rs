@@ -16,8 +16,10 @@ use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::build::image::checked_cache_directory;
 use crate::engine::Engine;
 use crate::session::{Options, Session};
+use crate::signals::{Caught, SIGHUP, SIGTERM};
 use crate::{cells, jupyter, os, worker};
 use kernelspec::Place;
 
@@ -113,6 +115,7 @@ pub fn main() -> ExitCode {
 
 /// The engine behind both frontends, for the notebook in the current directory.
 fn session() -> Result<Arc<dyn Engine>, String> {
+    checked_cache_directory().map_err(|error| error.to_string())?;
     let directory =
         std::env::current_dir().map_err(|error| format!("there is no current directory: {error}"))?;
     Session::start(Options { directory }).map_err(|error| format!("the session cannot start: {error}"))
@@ -120,9 +123,17 @@ fn session() -> Result<Arc<dyn Engine>, String> {
 
 fn kernel(connection_file: &Path) -> ExitCode {
     os::ignore_sigint();
-    let served = session()
-        .and_then(|engine| jupyter::serve(connection_file, engine).map_err(|error| error.to_string()));
-    match served {
+    let served = || {
+        // Before the session makes its directory, which from then on must not be left behind.
+        let signals = Caught::new(&[SIGTERM, SIGHUP])
+            .map_err(|error| format!("the kernel cannot catch signals: {error}"))?;
+        let engine = session()?;
+        jupyter::serve(connection_file, engine.clone(), Some(signals)).map_err(|error| {
+            engine.shutdown();
+            error.to_string()
+        })
+    };
+    match served() {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             eprintln!("error: {problem}");

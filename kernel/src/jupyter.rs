@@ -8,6 +8,7 @@
 //! - **executor**: runs cells, one at a time, in the order in which they came.
 //! - **assistant**: completes, inspects, judges completeness, also while a cell runs.
 //! - **heartbeat**: echoes bytes on a socket of its own, so that a busy kernel still looks alive.
+//! - **signals**: waits for SIGTERM and SIGHUP, which end the kernel as a shutdown request does.
 //! - **interrupt**, **shutdown**: live for one call into the engine, which may be printing to io meanwhile.
 //!
 //! Guiding rule: for each request `busy`, outputs, reply, `idle`, in this order and whatever happens.
@@ -31,6 +32,7 @@ mod wire;
 
 mod connection;
 mod kernelspec;
+mod socket_file;
 mod sockets;
 
 #[cfg(test)]
@@ -44,16 +46,17 @@ pub use kernelspec::kernelspec;
 
 use crate::build::image::cache_directory;
 use crate::engine::Engine;
+use crate::signals::Caught;
 
-/// Serves the frontends of a connection file until one of them asks for shutdown.
+/// Serves the frontends of a connection file until one of them, or a signal, asks for the end.
 ///
 /// When it returns, the engine has been shut down and the ports can be bound again.
 ///
 /// # Errors
-/// If the connection file cannot be used or its ports cannot be bound.
-pub fn serve(connection_file: &Path, engine: Arc<dyn Engine>) -> Result<(), Error> {
+/// If the connection file cannot be used or its ports cannot be bound. The engine is as it was.
+pub fn serve(connection_file: &Path, engine: Arc<dyn Engine>, signals: Option<Caught>) -> Result<(), Error> {
     let history = Some(cache_directory().join("history.jsonl"));
-    let options = Options { history, end_with_parent: io::has_a_manager() };
+    let options = Options { history, end_with_parent: io::has_a_manager(), signals };
     io::Kernel::bind(connection_file, engine, options)?.run();
     Ok(())
 }
@@ -64,6 +67,8 @@ struct Options {
     history: Option<PathBuf>,
     /// End when the process that started the kernel is gone, as after a `kill -9` of the server.
     end_with_parent: bool,
+    /// End at these as at a shutdown request.
+    signals: Option<Caught>,
 }
 
 /// Why the kernel cannot serve.

@@ -12,9 +12,11 @@ mod executable;
 mod guard;
 mod highlight;
 mod jupyter;
+mod lease;
 mod os;
 mod reload;
 mod session;
+mod signals;
 #[cfg(test)]
 mod testing;
 mod worker;

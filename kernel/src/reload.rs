@@ -10,6 +10,7 @@ mod files;
 mod package;
 mod pipeline;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -74,12 +75,17 @@ pub struct Reloader {
 /// How the image is had; called on the pipeline's thread, may take minutes the first time.
 pub type ImageSource = Box<dyn Fn(Option<&Arc<PackageSpec>>) -> Result<Arc<Image>, BuildError> + Send + Sync>;
 
+/// Shows a line to whoever is at the notebook.
+pub type Note = Box<dyn Fn(&str) + Send + Sync>;
+
 struct Shared {
     /// Directory against which paths are read and shown: the notebook's.
     base: PathBuf,
     /// Of this kernel alone.
     session_directory: PathBuf,
     image: ImageSource,
+    /// Tells the user something that is no problem.
+    note: Note,
     compiler: Compiler,
     state: Mutex<State>,
     /// Signalled when a content has been processed.
@@ -93,6 +99,8 @@ struct State {
     watch_set: WatchSet,
     /// Absolute paths of other files that the watched ones included when they were last parsed.
     includes: Vec<String>,
+    /// Other files that rustc read and that no syntax shows.
+    found: BTreeSet<PathBuf>,
     /// The content being worked on.
     working: Option<String>,
     /// The last content worked on and what came of it.
@@ -117,24 +125,40 @@ impl Shared {
     fn snapshot(&self) -> Snapshot {
         let (watch_set, includes) = {
             let state = self.state();
-            (state.watch_set.clone(), state.includes.clone())
+            let found = state.found.iter().filter_map(|it| it.to_str().map(str::to_owned));
+            let includes: BTreeSet<String> = state.includes.iter().cloned().chain(found).collect();
+            (state.watch_set.clone(), Vec::from_iter(includes))
         };
         files::read(&watch_set, &includes, &self.base)
+    }
+
+    /// Something was saved: what is being compiled may be of no use any more.
+    fn saved(&self) {
+        let is_working = self.state().working.is_some();
+        if is_working {
+            let now = self.snapshot().hash;
+            let state = self.state();
+            if state.working.as_ref().is_some_and(|it| *it != now) {
+                self.compiler.kill();
+            }
+        }
+        self.wake();
     }
 }
 
 impl Reloader {
     /// Starts with nothing watched. Paths are relative to `base`; all that is made goes to `session_directory`.
-    pub fn new(image: ImageSource, session_directory: PathBuf, base: PathBuf) -> Reloader {
+    pub fn new(image: ImageSource, note: Note, session_directory: PathBuf, base: PathBuf) -> Reloader {
         let (wake, woken) = unbounded();
         let shared = Arc::new(Shared {
             base,
             session_directory,
             image,
+            note,
             compiler: Compiler::default(),
             state: Mutex::default(),
             processed: Condvar::new(),
-            wake: Mutex::new(Some(wake.clone())),
+            wake: Mutex::new(Some(wake)),
         });
         let pipeline = pipeline::Pipeline::new(shared.clone());
         // Woken by saves and by questions; ends when `wake` is closed. rustc is started here, so it dies
@@ -143,7 +167,14 @@ impl Reloader {
             .name("reload".into())
             .spawn(move || pipeline.run(&woken))
             .expect("a thread can be started");
-        let watcher = files::Watcher::new(wake);
+        let saved = Arc::downgrade(&shared);
+        let watcher = files::Watcher::new(move || match saved.upgrade() {
+            Some(shared) => {
+                shared.saved();
+                true
+            }
+            None => false,
+        });
         Reloader { shared, watcher }
     }
 
@@ -217,6 +248,11 @@ impl Reloader {
                 if let Some((hash, result)) = &state.candidate
                     && *hash == snapshot.hash
                 {
+                    // A library that somebody removed is compiled again.
+                    if result.as_ref().is_ok_and(|it| it.library.is_absolute() && !it.library.exists()) {
+                        state.candidate = None;
+                        continue;
+                    }
                     let result = result.clone();
                     // That the image or the compiler could not be used says nothing of the files: the next
                     // question tries again.

@@ -50,9 +50,11 @@ use brooklet_graph::graph::Literals;
 use brooklet_graph::parse::cell as rust_cell;
 use brooklet_graph::wire::MimeBundle;
 
-use crate::build::image::cache_directory;
+use crate::build::image::{cache_directory, checked_cache_directory};
 use crate::cells::Cells;
 use crate::engine::{Cell, CellError, Completeness, Completions, Engine, Outcome, Output, Stream};
+use crate::executable;
+use crate::lease::{self, Lease};
 use crate::reload::{Reloader, Revision};
 use display::{Mirror, Painter};
 use errors::Result;
@@ -63,6 +65,8 @@ use link::Link;
 use run::{LastRun, Tally};
 use screen::Screen;
 
+/// The directories of all sessions, in the cache.
+const SESSIONS: &str = "sessions";
 /// How the file of a `%%transform` cell is called.
 const TRANSFORM: &str = "%%transform ";
 
@@ -85,7 +89,7 @@ pub struct Session {
 struct Shared {
     base: PathBuf,
     /// Removed with everything in it at the end.
-    directory: tempfile::TempDir,
+    directory: Arc<Lease>,
     screen: Arc<Screen>,
     image: Arc<ImageHolder>,
     reloader: Reloader,
@@ -152,6 +156,35 @@ impl Shared {
         self.directory.path().join("transforms")
     }
 
+    /// Makes again what is gone of the session's directory and nobody else makes again: somebody may tidy the
+    /// cache at any time.
+    fn mend_directory(&self) -> Result<()> {
+        let directory = self.directory.path();
+        let failed = |error: io::Error| {
+            errors::hinted(
+                "FileError",
+                format!("the session's directory {} cannot be made again: {error}", directory.display()),
+                "see that there is room and that the directory can be written, or restart the kernel",
+            )
+        };
+        let is_gone = !self.directory.is_there();
+        if is_gone {
+            let cache = checked_cache_directory().map_err(|it| errors::build(&it))?;
+            lease::private_directory(&cache.join(SESSIONS)).map_err(failed)?;
+        }
+        // Makes the directory as well.
+        executable::keep_in(&self.directory).map_err(failed)?;
+        if is_gone {
+            let transforms = self.transforms_directory();
+            fs::create_dir_all(&transforms).map_err(failed)?;
+            let written = self.knowledge().written.clone();
+            for (path, text) in written.iter().filter(|it| it.0.starts_with(&transforms) && !it.0.exists()) {
+                fs::write(path, text).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
     /// A path as the user knows it: relative to the notebook, and a module of a cell by its magic.
     fn shown_path(&self, path: &str) -> String {
         let path = Path::new(path);
@@ -190,18 +223,19 @@ impl Session {
     /// # Errors
     /// If the session's directory cannot be made.
     pub fn start(options: Options) -> io::Result<Arc<dyn Engine>> {
-        let sessions = cache_directory().join("sessions");
-        fs::create_dir_all(&sessions)?;
-        sweep(&sessions);
-        let prefix = format!("{}-", std::process::id());
-        let directory = tempfile::Builder::new().prefix(&prefix).tempdir_in(&sessions)?;
-        crate::executable::keep_in(directory.path())?;
+        let sessions = cache_directory().join(SESSIONS);
+        lease::private_directory(&sessions)?;
+        lease::sweep(&sessions, "");
+        let directory = Arc::new(Lease::take(&sessions, "")?);
+        executable::keep_in(&directory)?;
         let base = fs::canonicalize(&options.directory)?;
         let screen = Arc::new(Screen::default());
         let image = ImageHolder::new(screen.clone());
         let source = image.clone();
+        let teller = screen.clone();
         let reloader = Reloader::new(
             Box::new(move |package| source.get_in_background(package)),
+            Box::new(move |text| teller.stream(Stream::Stderr, &format!("note: {text}\n"))),
             directory.path().to_owned(),
             base.clone(),
         );
@@ -222,25 +256,14 @@ impl Session {
     }
 }
 
-/// Removes what killed kernels left behind.
-fn sweep(sessions: &Path) {
-    for entry in fs::read_dir(sessions).into_iter().flatten().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let Some(pid) = name.split_once('-').and_then(|it| it.0.parse::<u32>().ok()) else { continue };
-        let processes = Path::new("/proc");
-        if processes.exists() && !processes.join(pid.to_string()).exists() {
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
 impl Engine for Session {
     fn execute(&self, cell: &Cell, output: Arc<dyn Output>) -> Outcome {
         let _turn = locked(&self.turn);
         self.shared.screen.begin(output.clone());
         let phase = self.shared.interrupts.begin();
         let execution = Execution { shared: &self.shared, output, count: cell.execution_count };
-        let outcome = match execution.cell(&cell.code) {
+        let done = self.shared.mend_directory().and_then(|()| execution.cell(&cell.code));
+        let outcome = match done {
             Ok(()) => {
                 let value = |it: &(String, String)| (it.0.clone(), execution.expression(&it.1));
                 Outcome::Success { user_expressions: cell.user_expressions.iter().map(value).collect() }
@@ -289,6 +312,7 @@ impl Engine for Session {
     }
 
     fn shutdown(&self) {
+        self.shared.interrupts.close();
         self.shared.reloader.interrupt();
         self.shared.image.interrupt();
         let cells = locked(&self.shared.cells).take();
@@ -297,7 +321,7 @@ impl Engine for Session {
         }
         self.shared.kill_worker();
         self.shared.forget_worker();
-        let _ = fs::remove_dir_all(self.shared.directory.path());
+        self.shared.directory.end();
     }
 
     fn children(&self) -> Vec<u32> {
@@ -330,17 +354,20 @@ impl Execution<'_> {
     }
 
     fn magics(&self, calls: &[Call], body: &str) -> Result<()> {
-        let Some((call, rest)) = calls.split_first() else { return self.code(body) };
-        match call.magic.name {
-            "time" if call.magic.kind == magics::Kind::Cell => return self.timed(|| self.cell(body)),
-            "time" if !call.rest.is_empty() => self.timed(|| self.cell(&call.rest))?,
-            "time" if !rest.is_empty() || !body.trim().is_empty() => {
-                return self.timed(|| self.magics(rest, body));
+        let mut left = calls;
+        while let Some((call, rest)) = left.split_first() {
+            match call.magic.name {
+                "time" if call.magic.kind == magics::Kind::Cell => return self.timed(|| self.cell(body)),
+                "time" if !call.rest.is_empty() => self.timed(|| self.cell(&call.rest))?,
+                "time" if !rest.is_empty() || !body.trim().is_empty() => {
+                    return self.timed(|| self.magics(rest, body));
+                }
+                "transform" => return self.transform(call, body),
+                _ => self.magic(call)?,
             }
-            "transform" => return self.transform(call, body),
-            _ => self.magic(call)?,
+            left = rest;
         }
-        self.magics(rest, body)
+        self.code(body)
     }
 
     fn magic(&self, call: &Call) -> Result<()> {

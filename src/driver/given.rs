@@ -15,8 +15,10 @@ use brooklet_graph::wire::Failure;
 use super::Driver;
 use super::Request;
 use crate::executor::Computed;
+use crate::foreign::{self, Doing};
 use crate::glue::TypeInfo;
 use crate::literal::{self, LiteralContext};
+use crate::panics::{self, Panic};
 use crate::value::{Decode, Value};
 use crate::version::Version;
 
@@ -331,12 +333,22 @@ impl Driver {
 
 fn read(name: &str, raw: &str, ty: TypeInfo, decode: Option<Decode>, base: &Path) -> Result<Given, Failure> {
     let context = LiteralContext::new(name, base);
-    let value = crate::panics::catch(|| literal::decode(raw, ty, decode, &context))
-        .unwrap_or_else(|panic| Err(problem("bad-literal", name, panic.message)))?;
+    let short = ty.short();
+    let doing = Doing { done: "read from its literal", node: name, ty: &short };
+    let panicked = |panic: Panic, during: &str| {
+        let chain = if panic.place.is_empty() { Vec::new() } else { vec![panic.place] };
+        Failure { chain, ..problem("Panic", name, format!("{} (while {during})", panic.message)) }
+    };
+    let value = panics::catch(|| foreign::run(&doing, || literal::decode(raw, ty, decode, &context)));
+    let value = value.unwrap_or_else(|panic| {
+        Err(panicked(panic, &foreign::take_fault().unwrap_or_else(|| doing.sentence())))
+    })?;
+    value.belongs_to(name);
     let files: Vec<_> = context.files.into_inner().into_iter().map(|it| (stamp(&it), it)).collect();
     // What cannot be hashed (a lazy frame, a type of the user) is known by how it was written.
     let derived = Version::of_bytes(format!("{}\0{raw}\0{}\0{files:?}", ty.name, base.display()).as_bytes());
-    let computed = Arc::new(Computed::new(value, derived));
+    let computed = panics::catch(|| Arc::new(Computed::new(value, derived)));
+    let computed = computed.map_err(|panic| panicked(panic, &foreign::take_fault().unwrap_or_default()))?;
     let files = files.into_iter().map(|(stamp, path)| (path, stamp)).collect();
     Ok(Given { raw: raw.to_owned(), ty, files, computed })
 }

@@ -114,6 +114,11 @@ pub fn decode(
             let ops = known.unwrap_or_else(|| crate::glue::registry::opaque(ty.id, ty.name));
             Ok(Value::from_data(data, ops))
         }
+        // Deeper than it is read it is text, of which the type's own message would speak.
+        Err(_) if parse::too_deep(raw).is_some() => {
+            let problem = format!("its lists and tables are nested more than {} deep", parse::MAX_DEPTH);
+            Err(bad_literal(&literal, ty, decode.is_some(), problem, context.name))
+        }
         Err(problem) => Err(match context.files.borrow().last() {
             Some(_) => unreadable_file(&literal, problem, context.name),
             None => bad_literal(&literal, ty, decode.is_some(), problem, context.name),

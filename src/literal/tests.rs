@@ -74,6 +74,17 @@ fn numbers_are_exact_or_refused() {
 }
 
 #[test]
+fn a_literal_that_is_nested_too_deeply_is_refused_as_that() {
+    for open in ["[", "{a=", "{a:"] {
+        let raw = open.repeat(50_000);
+        refused::<i64>(&raw, "is text: its lists and tables are nested more than 64 deep");
+        refused::<Series>(&raw, "nested more than 64 deep");
+        refused::<DataFrame>(&raw, "nested more than 64 deep");
+        assert_eq!(read::<String>(&raw).as_deref(), Ok(raw.as_str()));
+    }
+}
+
+#[test]
 fn dates_are_dates() {
     let day = NaiveDate::from_ymd_opt(2024, 2, 29).unwrap();
     let noon = day.and_hms_opt(12, 0, 0).unwrap();

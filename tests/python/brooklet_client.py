@@ -4,11 +4,13 @@ It complains about everything that breaks the protocol's promises (a missing `bu
 session, a second result), so each test checks those by the way.
 """
 
+import contextlib
 import json
 import os
 import pathlib
 import queue
 import re
+import tempfile
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -24,6 +26,32 @@ ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 def plain(text):
     """Text without colours."""
     return ANSI.sub("", text)
+
+
+def is_named(process, name):
+    """Whether a process, if it is still there, is called so."""
+    try:
+        return process.name() == name
+    except psutil.Error:
+        return False
+
+
+def cache_directory():
+    """The cache that the kernels under test use."""
+    if "BROOKLET_CACHE" in os.environ:
+        return pathlib.Path(os.environ["BROOKLET_CACHE"])
+    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "brooklet"
+
+
+def session_directories():
+    """What kernels keep in the cache while they live."""
+    directory = cache_directory() / "sessions"
+    return {it for it in directory.iterdir() if it.is_dir()} if directory.is_dir() else set()
+
+
+def cells_directories():
+    """What the processes of cells keep in the temporary directory."""
+    return {it for parent in {tempfile.gettempdir(), "/tmp"} for it in pathlib.Path(parent).glob("brooklet-cells-*")}
 
 
 @dataclass
@@ -47,6 +75,8 @@ class Reply:
     content: dict = field(default_factory=dict)
     error: Error | None = None
     seconds: float = 0.0
+    # How often it was interrupted by `presses`.
+    pressed: int = 0
 
     def bundles(self):
         return [it["content"]["data"] for it in self.outputs if it["type"] in ("display_data", "execute_result")]
@@ -104,10 +134,10 @@ class Reply:
 class Kernel:
     """One kernel process, its files, and a client."""
 
-    def __init__(self, directory, name="brooklet", environment=None):
+    def __init__(self, directory, name="brooklet", environment=None, **manager):
         self.directory = pathlib.Path(directory)
         self.tag = uuid.uuid4().hex
-        self.manager = KernelManager(kernel_name=name)
+        self.manager = KernelManager(kernel_name=name, **manager)
         self.environment = {**os.environ, "BROOKLET_TEST": self.tag, **(environment or {})}
         started = time.monotonic()
         self.manager.start_kernel(cwd=str(self.directory), env=self.environment)
@@ -155,8 +185,9 @@ class Kernel:
         """Sends a cell and does not wait."""
         return (client or self.client).execute(code, **{"allow_stdin": False, **options})
 
-    def execute(self, code, timeout=PATIENCE, **options):
-        return self.finish(self.start(code, **options), code, timeout, silent=options.get("silent", False))
+    def execute(self, code, timeout=PATIENCE, presses=(), **options):
+        request = self.start(code, **options)
+        return self.finish(request, code, timeout, silent=options.get("silent", False), presses=presses)
 
     def ok(self, code, timeout=PATIENCE, **options):
         """Executes a cell that must succeed."""
@@ -176,17 +207,21 @@ class Kernel:
         """Values of targets as Python values."""
         return self.ok(f"%run {' '.join(targets)} --as json {options}", timeout).json
 
-    def finish(self, request, code="", timeout=PATIENCE, silent=False, client=None, on_message=None):
-        """Collects all of a request's outputs and its reply."""
+    def finish(self, request, code="", timeout=PATIENCE, silent=False, client=None, on_message=None, presses=()):
+        """Collects all of a request's outputs and its reply.
+
+        Interrupts a request that has not ended after so many seconds, at each of `presses`.
+        """
         client = client or self.client
         deadline = time.monotonic() + timeout
         started = time.monotonic()
         reply = Reply(code)
+        presses = [started + it for it in presses]
         states = []
         inputs = []
         clear_next = False
         while not states or states[-1] != "idle":
-            message = self.next_message(client, deadline, code, reply)
+            message = self.next_message(client, deadline, code, reply, presses)
             if on_message:
                 on_message(message)
             kind, content = message["header"]["msg_type"], message["content"]
@@ -224,11 +259,18 @@ class Kernel:
         self.check(reply, inputs, silent)
         return reply
 
-    def next_message(self, client, deadline, code, reply):
-        try:
-            return client.get_iopub_msg(timeout=max(0.01, deadline - time.monotonic()))
-        except queue.Empty:
-            raise AssertionError(f"{code!r} did not end; so far {reply.describe()}") from None
+    def next_message(self, client, deadline, code, reply, presses):
+        while True:
+            # Looked at before each message: code that prints without end must be interrupted as well, and end.
+            assert time.monotonic() < deadline + 5, f"{code!r} did not end; so far {reply.describe()[:2000]}"
+            if presses and time.monotonic() >= presses[0]:
+                presses.pop(0)
+                reply.pressed += 1
+                self.interrupt()
+            until = min([deadline, *presses[:1]])
+            with contextlib.suppress(queue.Empty):
+                return client.get_iopub_msg(timeout=max(0.01, until - time.monotonic()))
+            assert time.monotonic() < deadline, f"{code!r} did not end; so far {reply.describe()}"
 
     def reply_to(self, request, client, deadline):
         while True:
@@ -318,6 +360,9 @@ class Kernel:
             except (psutil.Error, OSError):
                 continue
         return found
+
+    def compilers(self):
+        return [it for it in self.processes() if is_named(it, "rustc")]
 
     def worker(self):
         workers = self.processes("worker")

@@ -32,6 +32,11 @@ fn generation_safety() {
 }
 
 #[test]
+fn hardening() {
+    run("test_hardening.py", &[]);
+}
+
+#[test]
 fn jupyter_kernel_test() {
     run("test_protocol_suite.py", &[]);
 }
@@ -49,6 +54,16 @@ fn package() {
 #[test]
 fn reload() {
     run("test_reload.py", &[]);
+}
+
+#[test]
+fn saves() {
+    run("test_saves.py", &[]);
+}
+
+#[test]
+fn stress() {
+    run("test_stress.py", &[]);
 }
 
 #[test]

@@ -142,6 +142,7 @@ pub fn rewrite(code: &str, nodes: &CellScope, variables: &[String]) -> CellPlan 
             // After the statement's own insertions, because at the same byte these stand inside.
             rewriter.insertions.extend(questions::insertions(statement));
         }
+        rewriter.mark_own(&statements);
         Some(rewriter.finish())
     })
     .unwrap_or_else(unchanged)
@@ -284,6 +285,24 @@ impl Rewriter<'_> {
         let (open, close) = if used.is_empty() { ("", "") } else { ("{ ", " };") };
         self.insert(range.start, format!("{open}{binds}brooklet::show!("));
         self.insert(range.end, format!(");{close}"));
+    }
+
+    /// Tells the output of the cell's own code from that of what evcxr generates around it. A cell of items alone
+    /// prints nothing.
+    fn mark_own(&mut self, statements: &[syn::Stmt]) {
+        let is_item = |it: &&syn::Stmt| match it {
+            syn::Stmt::Item(_) => true,
+            syn::Stmt::Macro(call) => {
+                call.semi_token.is_none() && matches!(call.mac.delimiter, syn::MacroDelimiter::Brace(_))
+            }
+            _ => false,
+        };
+        let mut own = statements.iter().filter(|it| !is_item(it)).map(|it| it.span().byte_range());
+        let Some(first) = own.next() else { return };
+        let end = own.next_back().unwrap_or_else(|| first.clone()).end;
+        // The first of all at its byte, and the last of all at its.
+        self.insertions.insert(0, (first.start, "brooklet::cell::began(); ".to_owned()));
+        self.insertions.push((end, " brooklet::cell::ended();".to_owned()));
     }
 
     fn finish(mut self) -> CellPlan {

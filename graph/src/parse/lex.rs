@@ -4,6 +4,8 @@
 //! lexing it. Fingerprints need every token of every file at every save, on all threads, so the files are
 //! cut here; only signatures and cells go on to syn. A test compares the two lexers.
 
+use super::nesting::MAX_DEPTH;
+
 /// One token: bytes `start..end` of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Token {
@@ -44,9 +46,6 @@ pub(crate) struct LexError {
     /// How many brackets were open.
     pub depth: usize,
 }
-
-/// Brackets deeper than this are refused, so that nothing that recurses over them can exhaust its stack.
-const MAX_DEPTH: usize = 200;
 
 /// Cuts a text into tokens.
 pub(crate) fn lex(text: &str) -> Result<Vec<Token>, LexError> {
@@ -120,6 +119,7 @@ impl Lexer<'_> {
             b'/' if self.peek(1) == Some(b'/') => self.line_comment(),
             b'/' if self.peek(1) == Some(b'*') => self.block_comment()?,
             b'(' | b'[' | b'{' => {
+                // Nothing that recurses over tokens may exhaust its stack.
                 if self.open.len() >= MAX_DEPTH {
                     return Err(self.error(start, start + 1, "brackets are nested too deeply".to_owned()));
                 }

@@ -158,6 +158,21 @@ fn what_lives_too_short() {
 }
 
 #[test]
+fn a_file_that_is_nested_too_deeply_is_told_and_counts_as_empty() {
+    for open in ["(", "[", "{", "vec![", "` (", "Some(["] {
+        let deep = format!("pub fn f() -> f64 {{ {}", open.repeat(50_000));
+        let (parsed, sources) = read(&[&deep, "pub fn g() -> f64 { 1.0 }"]);
+        let codes: Vec<&str> = parsed.diagnostics.iter().map(|it| it.code.as_str()).collect();
+        assert_eq!(codes, ["nested-too-deeply"], "{open}");
+        let place = parsed.diagnostics[0].labels[0].span;
+        assert!(["(", "[", "{"].contains(&sources.text(place)), "{open}");
+        assert!(parsed.files[0].functions.is_empty(), "{open}");
+        assert_eq!(parsed.files[1].functions.len(), 1, "{open}");
+        assert_eq!(modules::declared(&deep), [], "{open}");
+    }
+}
+
+#[test]
 fn what_names_no_node() {
     refused("pub fn f((a, b): (u8, u8)) {}", "pattern-parameter", "(a, b)");
     refused("pub fn f(_: u8) {}", "pattern-parameter", "_");

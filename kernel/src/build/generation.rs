@@ -1,19 +1,26 @@
 //! Compiles one generation: the user's files and their shims, as a dylib against the image.
 //!
 //! A reload is this one rustc call, so everything here serves its speed: no cargo, no rustup proxy, no
-//! debug information, incremental, and only the user's own lines are compiled. rustc reads the user's
-//! files itself (`#[path]`), so its messages already point at the user's lines.
+//! debug information, incremental, and only the user's own lines are compiled. rustc reads a copy of the user's
+//! files (`mirror`) under names that it maps back, so its messages point at the user's lines.
+//!
+//! rustc says what is wrong with the code at a place in the code. What it says without a place (a linker that was
+//! killed, a disk that is full) is no property of the code: it is told as a failure of the compiler, of which
+//! nothing is remembered.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard};
 use std::thread;
 
 use serde::Deserialize;
 
 use super::BuildError;
 use super::image::Image;
+use super::mirror::Mirror;
 use crate::os;
 
 /// Where rustc writes, below the directory of libraries. The compiler must see the same names each time, or it
@@ -36,6 +43,8 @@ pub struct Request {
     pub incremental_directory: PathBuf,
     /// Prefix that is cut off paths in messages and panics.
     pub base: PathBuf,
+    /// The copy of the user's files that is compiled.
+    pub mirror: Mirror,
     /// The edition of the user's package.
     pub edition: String,
     /// The features of the user's package that are on.
@@ -67,76 +76,205 @@ pub enum Failed {
     Compiler(BuildError),
 }
 
+/// What came of a compilation, and which files it read.
+#[derive(Debug)]
+pub struct Compiled {
+    pub result: Result<PathBuf, Failed>,
+    /// Files of the user's that were read: by absolute path, or through a link in the copy.
+    pub read_outside: BTreeSet<PathBuf>,
+}
+
 /// Runs rustc, one at a time, and can be told to stop it from another thread.
 #[derive(Debug, Default)]
 pub struct Compiler {
-    /// Process id of the running rustc, 0 if none.
-    running: AtomicU32,
-    killed: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Process id of the running rustc.
+    running: Option<u32>,
+    /// What is being compiled is no longer wanted.
+    is_stopped: bool,
 }
 
 impl Compiler {
-    /// Kills the running compiler and its linker. `compile` then answers `Killed`.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|it| it.into_inner())
+    }
+
+    /// Takes back a `kill` that was meant for the content before.
+    pub fn begin(&self) {
+        self.state().is_stopped = false;
+    }
+
+    /// Kills the running compiler and its linker; one that was about to start does not. `compile` then answers
+    /// `Killed`.
     pub fn kill(&self) {
-        let pid = self.running.load(Ordering::SeqCst);
-        if pid != 0 {
-            self.killed.store(true, Ordering::SeqCst);
+        let mut state = self.state();
+        state.is_stopped = true;
+        if let Some(pid) = state.running {
             os::kill_group(pid);
         }
     }
 
-    /// Compiles one generation and answers with its library.
-    pub fn compile(&self, image: &Image, request: &Request) -> Result<PathBuf, Failed> {
-        let name = format!("lib{}-{}.so", request.crate_name, request.number);
-        let mut rustc = command(image, request, &name);
+    /// Compiles one generation. A rustc that somebody else killed is started again once, which `note` is told.
+    pub fn compile(&self, image: &Image, request: &Request, note: &dyn Fn(&str)) -> Compiled {
+        let mut ended = self.run(image, request);
+        if let Ok(Ended::ByItself { status, .. }) = &ended
+            && let Some(signal) = status.signal()
+        {
+            note(&format!("rustc was killed by signal {signal}; it is started once more"));
+            ended = self.run(image, request);
+        }
+        let (status, messages, other) = match ended {
+            Ok(Ended::ByItself { status, messages, other }) => (status, messages, other),
+            Ok(Ended::Stopped) => {
+                return Compiled { result: Err(Failed::Killed), read_outside: BTreeSet::new() };
+            }
+            Err(error) => {
+                return Compiled { result: Err(Failed::Compiler(error)), read_outside: BTreeSet::new() };
+            }
+        };
+        let read_outside = read_outside(request).unwrap_or_default();
+        let result = if status.success() { keep(request) } else { Err(failure(status, messages, other)) };
+        if matches!(result, Err(Failed::Compiler(_))) {
+            // What a compiler that could not go on has left there is not to be built upon.
+            let _ = std::fs::remove_dir_all(&request.incremental_directory);
+        }
+        Compiled { result, read_outside }
+    }
+
+    fn run(&self, image: &Image, request: &Request) -> Result<Ended, BuildError> {
+        let mut rustc = command(image, request);
         os::lead_group(&mut rustc);
         os::die_with_thread(&mut rustc);
-        self.killed.store(false, Ordering::SeqCst);
-        let mut child = rustc.spawn().map_err(|error| {
-            Failed::Compiler(BuildError::new(format!("{} cannot be started: {error}", image.rustc.display())))
-        })?;
-        self.running.store(child.id(), Ordering::SeqCst);
-        let stderr = child.stderr.take().expect("stderr is piped");
-        let stdout = child.stdout.take().expect("stdout is piped");
-        let drain = thread::spawn(move || {
-            let mut text = String::new();
-            let _ = BufReader::new(stdout).read_to_string(&mut text);
-        });
-        let (messages, other) = read_messages(stderr);
-        let _ = drain.join();
-        let status = child.wait();
-        self.running.store(0, Ordering::SeqCst);
-        let status = status.map_err(|error| Failed::Compiler(BuildError::new(error.to_string())))?;
-        if self.killed.swap(false, Ordering::SeqCst) && !status.success() {
-            return Err(Failed::Killed);
-        }
-        if status.success() {
-            let built = request.out_directory.join(BUILT).join(format!("lib{}.so", request.crate_name));
-            let library = request.out_directory.join(name);
-            return match std::fs::rename(&built, &library) {
-                Ok(()) => Ok(library),
-                Err(error) => {
-                    let message = format!("{} cannot be kept: {error}", built.display());
-                    Err(Failed::Compiler(BuildError::new(message)))
-                }
-            };
-        }
-        if messages.iter().any(|it| it.is_error) {
-            return Err(Failed::Messages(messages));
-        }
-        Err(Failed::Compiler(BuildError {
-            message: format!("rustc stopped without saying why ({status})"),
-            output: other,
-            hint: None,
-        }))
+        let _ = std::fs::remove_file(dependency_list(request));
+        let mut child = {
+            let mut state = self.state();
+            if state.is_stopped {
+                return Ok(Ended::Stopped);
+            }
+            let child = rustc.spawn().map_err(|error| {
+                BuildError::new(format!("{} cannot be started: {error}", image.rustc.display()))
+            })?;
+            state.running = Some(child.id());
+            child
+        };
+        let (messages, other) = listen(&mut child);
+        // Forgotten before it is reaped: its number is free for others from then on.
+        let mut state = self.state();
+        state.running = None;
+        let is_stopped = state.is_stopped;
+        let status = child.wait().map_err(|error| BuildError::new(error.to_string()))?;
+        drop(state);
+        Ok(if is_stopped && !status.success() {
+            Ended::Stopped
+        } else {
+            Ended::ByItself { status, messages, other }
+        })
     }
 }
 
-fn command(image: &Image, request: &Request, name: &str) -> Command {
+/// How a rustc ended.
+enum Ended {
+    ByItself {
+        status: std::process::ExitStatus,
+        messages: Vec<Message>,
+        other: String,
+    },
+    /// By `Compiler::kill`.
+    Stopped,
+}
+
+/// Reads what rustc says until it has said all.
+fn listen(child: &mut Child) -> (Vec<Message>, String) {
+    let stderr = child.stderr.take().expect("stderr is piped");
+    let stdout = child.stdout.take().expect("stdout is piped");
+    let drain = thread::spawn(move || {
+        let mut text = String::new();
+        let _ = BufReader::new(stdout).read_to_string(&mut text);
+    });
+    let read = read_messages(stderr);
+    let _ = drain.join();
+    read
+}
+
+/// Gives the library its own name.
+fn keep(request: &Request) -> Result<PathBuf, Failed> {
+    let built = request.out_directory.join(BUILT).join(format!("lib{}.so", request.crate_name));
+    let library = request.out_directory.join(library_name(request));
+    match std::fs::rename(&built, &library) {
+        Ok(()) => Ok(library),
+        Err(error) => {
+            let message = format!("{} cannot be kept: {error}", built.display());
+            Err(Failed::Compiler(BuildError::new(message)))
+        }
+    }
+}
+
+fn failure(status: std::process::ExitStatus, messages: Vec<Message>, mut other: String) -> Failed {
+    if messages.iter().any(|it| it.is_error && it.place.is_some()) {
+        return Failed::Messages(messages);
+    }
+    let first =
+        messages.iter().find(|it| it.is_error).map(|it| it.message.lines().next().unwrap_or_default());
+    let message = match (first, status.signal()) {
+        (Some(first), _) => format!("the compiler could not do its work: {first}"),
+        (None, Some(signal)) => format!("rustc was killed by signal {signal}"),
+        (None, None) => format!("rustc stopped without saying why ({status})"),
+    };
+    for message in &messages {
+        other.push_str(&message.rendered);
+    }
+    let hint = "see that there is memory and room on the disk; the next cell that needs it compiles again";
+    Failed::Compiler(BuildError { message, output: other, hint: Some(hint.to_owned()) })
+}
+
+fn library_name(request: &Request) -> String {
+    format!("lib{}-{}.so", request.crate_name, request.number)
+}
+
+/// Where rustc lists what it read.
+fn dependency_list(request: &Request) -> PathBuf {
+    request.out_directory.join(BUILT).join(format!("{}.d", request.crate_name))
+}
+
+/// What rustc read and no copy was made of, by the user's own paths. `None` if it got too early to its end.
+fn read_outside(request: &Request) -> Option<BTreeSet<PathBuf>> {
+    let text = std::fs::read_to_string(dependency_list(request)).ok()?;
+    // Behind the rule of the library stands an empty rule for each file.
+    let files = text.lines().filter_map(|it| it.strip_suffix(':')).map(|it| it.replace("\\ ", " "));
+    // Through a link one gets to the user's own.
+    let root = request.mirror.root().canonicalize().ok()?;
+    let is_copy = |it: &Path| it.canonicalize().is_ok_and(|it| it.starts_with(&root));
+    let outside = files
+        .map(|it| request.base.join(it))
+        .filter(|it| *it != request.root && !is_copy(it))
+        .map(|it| normal(&request.mirror.original(&it)));
+    Some(outside.collect())
+}
+
+/// The path without `.` and `..`, as includes are named.
+fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for component in path.components() {
+        match component {
+            std::path::Component::ParentDir => drop(normal.pop()),
+            std::path::Component::CurDir => {}
+            other => normal.push(other),
+        }
+    }
+    normal
+}
+
+fn command(image: &Image, request: &Request) -> Command {
+    let name = library_name(request);
+    let mirror = request.mirror.root();
     let mut rustc = Command::new(&image.rustc);
     rustc
         .args(["--crate-name", request.crate_name, "--edition", &request.edition, "--crate-type", "dylib"])
-        .args(["--error-format=json", "--json=diagnostic-rendered-ansi", "--emit=link"])
+        .args(["--error-format=json", "--json=diagnostic-rendered-ansi", "--emit=link,dep-info"])
         .args(["-C", "prefer-dynamic", "-C", "opt-level=0", "-C", "debuginfo=0", "-C", "codegen-units=16"])
         .arg("-C")
         .arg(format!("metadata={}", request.type_key))
@@ -146,7 +284,10 @@ fn command(image: &Image, request: &Request, name: &str) -> Command {
         .arg(format!("incremental={}", request.incremental_directory.display()))
         .arg("--out-dir")
         .arg(request.out_directory.join(BUILT))
+        // Of those that fit the last counts: a file of the notebook's is named from there, others absolutely.
+        .arg(format!("--remap-path-prefix={}=/", mirror.display()))
         .arg(format!("--remap-path-prefix={}/=", request.base.display()))
+        .arg(format!("--remap-path-prefix={}/=", request.mirror.copy_of(&request.base).display()))
         .arg("-L")
         .arg(format!("dependency={}", image.dependencies.display()))
         .args(["--cap-lints", "warn", "--cfg", "brooklet_image"])
@@ -257,9 +398,17 @@ mod tests {
     }
 
     #[test]
-    fn an_error_without_a_place_is_kept() {
+    fn an_error_without_a_place_is_a_failure_of_the_compiler() {
         let stderr =
             r#"{"message":"linking with `cc` failed","code":null,"level":"error","rendered":"R","spans":[]}"#;
-        assert_eq!(read_messages(stderr.as_bytes()).0.len(), 1);
+        let (messages, _) = read_messages(stderr.as_bytes());
+        assert_eq!(messages.len(), 1);
+        let status = std::process::ExitStatus::from_raw(256);
+        let Failed::Compiler(error) = failure(status, messages, String::new()) else {
+            panic!("it is told as an error of the code");
+        };
+        assert!(error.message.ends_with("linking with `cc` failed"), "{}", error.message);
+        let killed = failure(std::process::ExitStatus::from_raw(9), Vec::new(), String::new());
+        assert!(matches!(killed, Failed::Compiler(it) if it.message == "rustc was killed by signal 9"));
     }
 }

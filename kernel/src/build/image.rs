@@ -7,24 +7,32 @@
 //! went into it. A directory that holds `image.json` is complete; it is written last, by a rename.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::{BufRead, BufReader};
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io::{self, BufRead, BufReader};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::package::{self, PackageSpec};
 use super::{BuildError, Progress, cargo_progress};
-use crate::{guard, os};
+use crate::{guard, lease, os};
 
 /// The crate that generations and cells link against.
 pub const CRATE: &str = "brooklet_image";
 /// How many images are kept.
 const IMAGES: usize = 8;
+/// The file in an image's directory that is locked by all who use the image.
+const IN_USE: &str = "lock";
+/// Between two tries to get at a build that another kernel does.
+const BUILD_PAUSE: Duration = Duration::from_millis(200);
+/// Between two reports that it is waited for.
+const BUILD_REPORT: Duration = Duration::from_millis(500);
 /// Crates of the image that generated code and users name directly.
 const NAMED: [&str; 4] = ["brooklet", "polars", "serde", "chrono"];
 
@@ -131,16 +139,81 @@ impl Toolchain {
 }
 
 /// The user's cache for everything that can be made again.
+///
+/// Libraries are loaded from it and programs started, so whoever begins with it asks for the
+/// [`checked_cache_directory`].
 pub fn cache_directory() -> PathBuf {
-    if let Some(directory) = std::env::var_os("BROOKLET_CACHE") {
-        return directory.into();
+    CacheDirectory::chosen().path()
+}
+
+/// The user's cache, made and seen to be nobody else's.
+///
+/// # Errors
+/// If it cannot be made, or another user could have put there what is in it.
+pub fn checked_cache_directory() -> Result<PathBuf, BuildError> {
+    let chosen = CacheDirectory::chosen();
+    let directory = chosen.path();
+    chosen.make().map_err(|error| BuildError {
+        message: format!("the cache directory {} cannot be used: {error}", directory.display()),
+        output: String::new(),
+        hint: Some("set BROOKLET_CACHE to a directory of your own".to_owned()),
+    })?;
+    Ok(directory)
+}
+
+/// Where the cache is, by whose choice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum CacheDirectory {
+    /// By `BROOKLET_CACHE`. What it names may be used by others on purpose; its mode is the user's choice.
+    Named(PathBuf),
+    /// Among the caches of the user's home.
+    Home(PathBuf),
+    /// In the temporary folder, where anybody may have made it first.
+    Temporary(PathBuf),
+}
+
+impl CacheDirectory {
+    fn chosen() -> CacheDirectory {
+        let variable = |name: &str| std::env::var_os(name).filter(|it| !it.is_empty()).map(PathBuf::from);
+        CacheDirectory::choose(&variable, os::home_directory)
     }
-    std::env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .filter(|it| it.is_absolute())
-        .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")))
-        .unwrap_or_else(std::env::temp_dir)
-        .join("brooklet")
+
+    fn choose(
+        variable: &dyn Fn(&str) -> Option<PathBuf>,
+        home_of_user: impl FnOnce() -> Option<PathBuf>,
+    ) -> CacheDirectory {
+        if let Some(directory) = variable("BROOKLET_CACHE") {
+            return CacheDirectory::Named(directory);
+        }
+        let caches = variable("XDG_CACHE_HOME").filter(|it| it.is_absolute()).or_else(|| {
+            let home = variable("HOME").filter(|it| it.is_absolute());
+            // Users of services have homes that do not exist, or are not theirs.
+            let is_own =
+                |it: &PathBuf| fs::metadata(it).is_ok_and(|it| it.is_dir() && it.uid() == os::user());
+            let home = home.or_else(|| home_of_user().filter(is_own));
+            home.map(|it| it.join(".cache"))
+        });
+        match caches {
+            Some(caches) => CacheDirectory::Home(caches.join("brooklet")),
+            None => CacheDirectory::Temporary(std::env::temp_dir().join(format!("brooklet-{}", os::user()))),
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        match self {
+            CacheDirectory::Named(path) | CacheDirectory::Home(path) | CacheDirectory::Temporary(path) => {
+                path.clone()
+            }
+        }
+    }
+
+    fn make(&self) -> io::Result<()> {
+        match self {
+            CacheDirectory::Named(path) => DirBuilder::new().recursive(true).mode(0o700).create(path),
+            CacheDirectory::Home(path) => lease::private_directory(path),
+            CacheDirectory::Temporary(path) => lease::make_own(path),
+        }
+    }
 }
 
 /// The workspace that this executable was built from.
@@ -168,11 +241,14 @@ impl Image {
     /// If the toolchain or the source tree is missing.
     pub fn find(package: Option<&PackageSpec>) -> Result<Option<Image>, BuildError> {
         let key = key(package)?;
-        let found = read_manifest(&directory_of(&key))
+        let directory = directory_of(&key);
+        // Before it is looked at: what is held is not pruned.
+        hold(&directory);
+        let found = read_manifest(&directory)
             .filter(|image| image.key == key && image.library.exists() && image.rustc.exists());
         // What is used last is pruned last.
         if let Some(image) = &found
-            && let Ok(manifest) = fs::File::open(image.directory.join("image.json"))
+            && let Ok(manifest) = File::open(image.directory.join("image.json"))
         {
             let _ = manifest.set_modified(std::time::SystemTime::now());
         }
@@ -193,12 +269,12 @@ impl Image {
             return Ok(image);
         }
         // Two kernels that start together build once: the second waits here and then finds it.
-        let lock = cache_directory().join("images").join("lock");
-        let failed =
-            |error: std::io::Error| BuildError::new(format!("cannot write {}: {error}", lock.display()));
-        fs::create_dir_all(cache_directory().join("images")).map_err(failed)?;
-        let lock_file = fs::File::create(&lock).map_err(failed)?;
-        lock_file.lock().map_err(failed)?;
+        let images = cache_directory().join("images");
+        let lock = images.join("lock");
+        let failed = |error: io::Error| BuildError::new(format!("cannot write {}: {error}", lock.display()));
+        lease::private_directory(&images).map_err(failed)?;
+        let lock_file = File::create(&lock).map_err(failed)?;
+        wait_for_build(&lock_file, report).map_err(failed)?;
         if let Some(image) = Image::find(package)? {
             return Ok(image);
         }
@@ -224,6 +300,52 @@ impl Image {
         flags.extend(self.externs.iter().map(|(name, path)| format!("--extern={name}={}", path.display())));
         flags.join(" ")
     }
+}
+
+/// Waits until no other kernel builds an image, and says so meanwhile.
+fn wait_for_build(lock: &File, report: &dyn Fn(&Progress)) -> io::Result<()> {
+    let started = Instant::now();
+    let mut reported: Option<Instant> = None;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        if reported.is_none_or(|it| it.elapsed() >= BUILD_REPORT) {
+            reported = Some(Instant::now());
+            report(&Progress {
+                what: "waiting for another kernel, which builds the image".to_owned(),
+                done: 0,
+                total: 0,
+                elapsed: started.elapsed(),
+            });
+        }
+        thread::sleep(BUILD_PAUSE);
+    }
+}
+
+/// Locks on the directories of images that this process uses, which last as long as it does.
+static HELD: Mutex<BTreeMap<PathBuf, File>> = Mutex::new(BTreeMap::new());
+
+/// Keeps an image from being pruned while this process lives. Where that fails nobody can prune either: for
+/// that the same file must be writable.
+fn hold(directory: &Path) {
+    let path = directory.join(IN_USE);
+    let mut held = HELD.lock().unwrap_or_else(|it| it.into_inner());
+    // An image that was removed and built again has another file.
+    if held.get(directory).is_some_and(|it| lease::is_at(it, &path)) {
+        return;
+    }
+    if let Ok(lock) = open_lock(&path)
+        && lock.lock_shared().is_ok()
+    {
+        held.insert(directory.to_owned(), lock);
+    }
+}
+
+fn open_lock(path: &Path) -> io::Result<File> {
+    File::options().read(true).write(true).create(true).truncate(false).open(path)
 }
 
 fn directory_of(key: &str) -> PathBuf {
@@ -301,9 +423,11 @@ impl Crate {
         let key = key(Some(package))?;
         let short: String = key.chars().take(8).collect();
         let name = format!("{CRATE}_{}_{short}", package.name.replace('-', "_"));
-        let directory = cache_directory().join("packages").join(format!("{}-{short}", package.name));
+        let packages = cache_directory().join("packages");
+        let directory = packages.join(format!("{}-{short}", package.name));
         let failed =
             |error: std::io::Error| BuildError::new(format!("cannot write {}: {error}", directory.display()));
+        lease::private_directory(&packages).map_err(failed)?;
         fs::create_dir_all(directory.join("src")).map_err(failed)?;
         let manifest = package.manifest(&name.replace('_', "-"), &source, &our_manifest()?);
         fs::write(directory.join("Cargo.toml"), manifest.to_string()).map_err(failed)?;
@@ -479,6 +603,7 @@ impl Crate {
         let text = serde_json::to_vec_pretty(&image).map_err(|error| BuildError::new(error.to_string()))?;
         fs::write(&temporary, text).map_err(|error| failed(&temporary, error))?;
         fs::rename(&temporary, &manifest).map_err(|error| failed(&manifest, error))?;
+        hold(&directory);
         prune(&directory);
         Ok(image)
     }
@@ -494,7 +619,7 @@ fn keep(file: &Path, target: &Path) -> std::io::Result<()> {
     fs::copy(file, target).map(drop)
 }
 
-/// Removes all but the newest images: each is half a gigabyte, and kernels that run may still use the last few.
+/// Removes all but the newest images, for each is half a gigabyte, and those that a running kernel uses.
 fn prune(newest: &Path) {
     let Some(entries) = newest.parent().and_then(|it| fs::read_dir(it).ok()) else { return };
     let mut images: Vec<_> = entries
@@ -504,7 +629,13 @@ fn prune(newest: &Path) {
         .collect();
     images.sort();
     for (_, old) in images.iter().rev().skip(IMAGES) {
-        let _ = fs::remove_dir_all(old);
+        // Held until it is removed: who begins to use it meanwhile waits, and then finds nothing.
+        let Ok(lock) = open_lock(&old.join(IN_USE)) else { continue };
+        if lock.try_lock().is_ok() {
+            // First what makes it an image, since the lock file goes before the rest may be gone.
+            let _ = fs::remove_file(old.join("image.json"));
+            let _ = fs::remove_dir_all(old);
+        }
     }
 }
 
@@ -541,4 +672,86 @@ fn artifacts(messages: &[Json]) -> Vec<Artifact> {
         });
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::time::SystemTime;
+
+    use super::*;
+
+    fn chosen(variables: &[(&str, &str)], home_of_user: Option<&str>) -> CacheDirectory {
+        let variable = |name: &str| variables.iter().find(|it| it.0 == name).map(|it| PathBuf::from(it.1));
+        CacheDirectory::choose(&variable, || home_of_user.map(PathBuf::from))
+    }
+
+    #[test]
+    fn the_cache_is_in_the_home_that_is_known_and_else_in_a_folder_of_the_users_own() {
+        let home = |path: &str| CacheDirectory::Home(path.into());
+        assert_eq!(chosen(&[("XDG_CACHE_HOME", "/x"), ("HOME", "/h")], None), home("/x/brooklet"));
+        assert_eq!(chosen(&[("XDG_CACHE_HOME", "x"), ("HOME", "/h")], None), home("/h/.cache/brooklet"));
+        let own = tempfile::tempdir().unwrap();
+        let expected = CacheDirectory::Home(own.path().join(".cache/brooklet"));
+        assert_eq!(chosen(&[], own.path().to_str()), expected);
+        let named = chosen(&[("HOME", "/h"), ("BROOKLET_CACHE", "b")], None);
+        assert_eq!(named, CacheDirectory::Named("b".into()));
+        let temporary = std::env::temp_dir().join(format!("brooklet-{}", os::user()));
+        assert_eq!(chosen(&[], None), CacheDirectory::Temporary(temporary.clone()));
+        assert_eq!(chosen(&[("HOME", "h")], Some("/no/such/home")), CacheDirectory::Temporary(temporary));
+    }
+
+    /// Images so many days old, the newest first.
+    fn images(parent: &Path, count: u64) -> Vec<PathBuf> {
+        let image = |age: u64| {
+            let directory = parent.join(format!("image-{age}"));
+            fs::create_dir(&directory).unwrap();
+            let then = SystemTime::now() - Duration::from_secs(age * 24 * 60 * 60);
+            File::create(directory.join("image.json")).unwrap().set_modified(then).unwrap();
+            directory
+        };
+        (0..count).map(image).collect()
+    }
+
+    #[test]
+    fn old_images_are_pruned_unless_they_are_in_use() {
+        let parent = tempfile::tempdir().unwrap();
+        let images = images(parent.path(), IMAGES as u64 + 3);
+        hold(&images[IMAGES + 1]);
+        prune(&images[0]);
+        let kept: Vec<bool> = images[IMAGES..].iter().map(|it| it.exists()).collect();
+        assert_eq!(kept, [false, true, false]);
+        assert!(images[..IMAGES].iter().all(|it| it.exists()));
+    }
+
+    #[test]
+    fn an_image_that_was_built_again_is_held_again() {
+        let parent = tempfile::tempdir().unwrap();
+        let image = images(parent.path(), 1).remove(0);
+        hold(&image);
+        fs::remove_dir_all(&image).unwrap();
+        fs::create_dir(&image).unwrap();
+        hold(&image);
+        assert!(open_lock(&image.join(IN_USE)).unwrap().try_lock().is_err());
+    }
+
+    #[test]
+    fn a_build_of_another_kernel_is_waited_for_and_the_wait_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        let other = RefCell::new(Some(File::create(&path).unwrap()));
+        other.borrow().as_ref().unwrap().lock().unwrap();
+        let told = RefCell::new(Vec::new());
+        // The other one is done as soon as somebody was told.
+        let report = |progress: &Progress| {
+            told.borrow_mut().push(progress.what.clone());
+            other.borrow_mut().take();
+        };
+        wait_for_build(&File::create(&path).unwrap(), &report).unwrap();
+        assert_eq!(*told.borrow(), ["waiting for another kernel, which builds the image"]);
+
+        told.borrow_mut().clear();
+        wait_for_build(&File::create(&path).unwrap(), &report).unwrap();
+        assert!(told.borrow().is_empty());
+    }
 }

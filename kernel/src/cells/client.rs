@@ -30,8 +30,12 @@ const STOP_GRACE: Duration = Duration::from_secs(2);
 const STILLBORN: Duration = Duration::from_secs(1);
 /// Between two tries to ask a process that is busy.
 const BUSY_PAUSE: Duration = Duration::from_millis(40);
-/// How long an interrupted cell may go on in rust-analyzer before its process is given up.
-const GIVE_UP: Duration = Duration::from_secs(60);
+/// How long an interrupted cell may go on in rust-analyzer before its process is given up, if somebody waits.
+const GIVE_UP: Duration = Duration::from_secs(30);
+/// How long a process may take to start, with all that evcxr tries out.
+const START: Duration = Duration::from_secs(180);
+/// How often somebody who waits looks whether a signal has stopped the process.
+const TICK: Duration = Duration::from_millis(250);
 
 /// Rust cells. One at a time is evaluated; everything else may be called from any thread at any time.
 pub struct Cells {
@@ -270,9 +274,14 @@ impl Shared {
         let mut state = locked(&self.state);
         match &state.slot {
             Slot::Starting => return,
-            Slot::Ready(process) if process.is_alive() => return,
+            Slot::Ready(process) if process.is_alive() && process.has_directory() => return,
             Slot::Ready(process) => {
-                let because = format!("the process that compiled cells {}", process.end());
+                let because = if process.is_alive() {
+                    process.kill();
+                    "the directory of the process that compiled cells was removed".to_owned()
+                } else {
+                    format!("the process that compiled cells {}", process.end())
+                };
                 state.lose_all(&because);
             }
             Slot::Empty | Slot::Failed(_) => {}
@@ -299,11 +308,21 @@ impl Shared {
             prelude = format!("{prelude}\n{}", Scope::placeholder(&self.config.generation));
         }
         let (_, answer_rx) = process.ask(process.start_message(&self.config, prelude));
-        match answer_rx.recv() {
-            Ok(Answer::Started) => Ok(process),
-            Ok(Answer::Failed { message }) => Err(message),
-            Ok(_) => Err("it answered out of turn".to_owned()),
-            Err(_) => Err(format!("the process that compiles cells {}", process.end())),
+        let started = Instant::now();
+        loop {
+            match answer_rx.recv_timeout(TICK) {
+                Ok(Answer::Started) => return Ok(process),
+                Ok(Answer::Failed { message }) => return Err(message),
+                Ok(_) => return Err("it answered out of turn".to_owned()),
+                Err(RecvTimeoutError::Timeout) if started.elapsed() < START => process.resume(),
+                Err(RecvTimeoutError::Timeout) => {
+                    process.kill();
+                    return Err(format!("it was not ready after {} s", START.as_secs()));
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(format!("the process that compiles cells {}", process.end()));
+                }
+            }
         }
     }
 
@@ -318,13 +337,8 @@ impl Shared {
             if matches!(state.slot, Slot::Failed(_)) {
                 state.slot = Slot::Empty;
             }
-            if let (Slot::Ready(process), Some((_, since))) = (&state.slot, state.abandoned)
-                && since.elapsed() > GIVE_UP
-            {
-                process.kill();
-                process.wait_for_end();
-            }
         }
+        self.wait_for_abandoned(interrupt_rx, notice)?;
         self.begin();
         let mut told = false;
         let mut state = locked(&self.state);
@@ -351,6 +365,41 @@ impl Shared {
         }
     }
 
+    /// Waits until evcxr has done with a cell that was interrupted. It may be in rust-analyzer, which nothing can
+    /// stop: then the process goes, when somebody interrupts again or has waited long.
+    fn wait_for_abandoned(
+        self: &Arc<Shared>,
+        interrupt_rx: &Receiver<()>,
+        notice: &dyn Fn(&Notice),
+    ) -> Result<(), CellsError> {
+        let mut told = false;
+        loop {
+            let (process, since) = match &*locked(&self.state) {
+                State { slot: Slot::Ready(process), abandoned: Some((_, since)), .. }
+                    if process.is_alive() =>
+                {
+                    (process.clone(), *since)
+                }
+                _ => return Ok(()),
+            };
+            process.resume();
+            if !told {
+                told = true;
+                let text = "waiting for evcxr, which is still at the cell that was interrupted; interrupt again \
+                            to start it anew";
+                notice(&Notice::Progress(text.to_owned()));
+            }
+            let is_interrupted = interrupt_rx.recv_timeout(TICK).is_ok();
+            if is_interrupted || since.elapsed() > GIVE_UP {
+                process.kill();
+                process.wait_for_end();
+            }
+            if is_interrupted {
+                return Err(CellsError::Interrupted);
+            }
+        }
+    }
+
     fn evaluate(
         self: &Arc<Shared>,
         cell: CellCode<'_>,
@@ -371,6 +420,7 @@ impl Shared {
                     Ok(line) => notice(&Notice::Progress(line)),
                     Err(_) => progress_rx = None,
                 },
+                default(TICK) => process.resume(),
             }
         };
         let Ok(answer) = answer else {
@@ -428,6 +478,7 @@ impl Shared {
                 Err(CellsError::Compile { diagnostics, sources: Box::new(sources) })
             }
             Some(Outcome::Refused { message, hint }) => Err(CellsError::Refused { message, hint }),
+            Some(Outcome::Compiler { output }) => Err(CellsError::Compiler { output }),
             Some(Outcome::Cancelled) => Err(CellsError::Interrupted),
             Some(Outcome::Terminated) => Err(CellsError::WorkerDied),
             None => Err(CellsError::NotStarted { message: "it answered out of turn".to_owned() }),

@@ -34,6 +34,7 @@ const STAND_INS: &str = "\
 #[cfg(not(brooklet_image))]
 pub mod brooklet {
     pub use crate::{raise, show};
+    pub mod cell { pub fn began() {} pub fn ended() {} }
 }
 #[cfg(not(brooklet_image))]
 #[macro_export]
@@ -42,6 +43,21 @@ macro_rules! raise { ($result:expr) => { $result } }
 #[macro_export]
 macro_rules! show { ($value:expr) => { { let _ = &$value; } } }
 ";
+
+/// What cargo printed when it failed without an error of the code: the compiler was killed, or could not work.
+fn compiler_failed(error: &Error) -> Option<String> {
+    let text = error.to_string();
+    let (_, printed) = text.split_once("no parsable errors were found")?;
+    // `:dep` of what cannot be had, or a manifest that is wrong, has words of its own.
+    let is_ours = ["signal:", "No space left", "cannot allocate", "could not compile"];
+    is_ours.iter().any(|it| printed.contains(it)).then(|| {
+        let lines = printed.lines().skip(1).filter(|it| {
+            let it = it.trim();
+            !it.is_empty() && !it.starts_with("STD") && !it.starts_with("Compiling ")
+        });
+        lines.take(8).collect::<Vec<_>>().join("\n")
+    })
+}
 
 /// evcxr starts this executable again, as its child and as a wrapper of rustc, and tells them by
 /// environment variables. Must come before anything else in `main`.
@@ -347,7 +363,10 @@ impl Evaluator {
                 Outcome::Errors { errors }
             }
             Err(Error::SubprocessTerminated(_)) => Outcome::Terminated,
-            Err(error) => refused(error.to_string()),
+            Err(error) => match compiler_failed(&error) {
+                Some(output) => Outcome::Compiler { output },
+                None => refused(error.to_string()),
+            },
         }
     }
 
@@ -357,7 +376,11 @@ impl Evaluator {
         code: &str,
         is_cancelled: &dyn Fn() -> bool,
     ) -> Result<EvalOutputs, Error> {
-        let result = self.context.execute(code);
+        let mut result = self.context.execute(code);
+        // A compiler that somebody killed is started again once; nothing of the cell has run.
+        if result.as_ref().is_err_and(|it| compiler_failed(it).is_some()) && !is_cancelled() {
+            result = self.context.execute(code);
+        }
         let wants_network = match &result {
             Err(Error::Message(message)) => message.contains("offline"),
             Err(Error::CompilationErrors(errors)) => errors.iter().any(|it| it.message().contains("offline")),

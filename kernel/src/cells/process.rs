@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
-use std::os::unix::fs::PermissionsExt;
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -18,18 +19,20 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use tempfile::TempDir;
 
 use super::CellsConfig;
 use super::protocol::{
     self, Answer, Ask, Hello, LoadAndRun, Ran, Reply, Request, Role, SOCKET, Start, VERSION,
 };
+use crate::lease::{self, Lease};
 use crate::os;
 
-/// Directories of cells processes: the prefix, then the kernel's process id, then what makes it unique.
+/// By this the directories of cells processes are known, in a folder that others use as well.
 const PREFIX: &str = "brooklet-cells-";
 /// How long a process may take from exec to its first word. Nothing slow happens before.
 const FIRST_WORD: Duration = Duration::from_secs(20);
+/// How long the process may take to take a message.
+const WRITE: Duration = Duration::from_secs(5);
 /// How long a killed process may take to be gone.
 const END_GRACE: Duration = Duration::from_secs(2);
 /// Lines kept of what the process printed last.
@@ -59,7 +62,9 @@ pub struct Process {
     last_words: Mutex<VecDeque<String>>,
     /// Removed with all that evcxr built when the last user of this struct is gone. Libraries that the
     /// worker has loaded stay usable.
-    directory: TempDir,
+    directory: Lease,
+    /// The listening socket once more. Shut down, it wakes the thread that accepts, also if its path is gone.
+    listening: UnixStream,
 }
 
 pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -75,6 +80,7 @@ impl Process {
         let directory = fresh_directory()?;
         let socket = directory.path().join("socket");
         let listener = UnixListener::bind(&socket)?;
+        let listening = UnixStream::from(OwnedFd::from(listener.try_clone()?));
         fs::create_dir(directory.path().join("evcxr"))?;
         fs::write(directory.path().join("evcxr.toml"), EVCXR_CONFIG)?;
         let mut command = Command::new(&config.executable);
@@ -107,6 +113,7 @@ impl Process {
             progress: Mutex::new(None),
             last_words: Mutex::default(),
             directory,
+            listening,
         });
         for from in printed.into_iter().flatten() {
             let process = process.clone();
@@ -149,6 +156,10 @@ impl Process {
             Some(to_cells) => protocol::send(to_cells, &Request { id, body }).is_ok(),
             None => false,
         };
+        if !sent {
+            // Half a message may be under way: there is no going on.
+            os::kill_group(self.pid);
+        }
         if !sent || !self.is_alive() {
             locked(&self.waiting).remove(&id);
         }
@@ -173,6 +184,11 @@ impl Process {
         self.alive.load(Ordering::SeqCst)
     }
 
+    /// Whether the process still has its directory, without which no cell compiles.
+    pub fn has_directory(&self) -> bool {
+        self.directory.is_there()
+    }
+
     pub fn pid(&self) -> u32 {
         self.pid
     }
@@ -181,6 +197,13 @@ impl Process {
     pub fn kill(&self) {
         self.wanted.store(true, Ordering::SeqCst);
         os::kill_group(self.pid);
+    }
+
+    /// Lets the process go on if a signal has stopped it.
+    pub fn resume(&self) {
+        if self.is_alive() && os::resume_if_stopped(self.pid) {
+            tracing::warn!("the process that compiles cells was stopped by a signal; it goes on");
+        }
     }
 
     /// Waits until a killed process is reaped; not for ever, since the system may be slow to end it.
@@ -264,6 +287,8 @@ impl Process {
             let Ok(mut from) = stream.try_clone().map(BufReader::new) else { continue };
             match protocol::receive::<Hello>(&mut from) {
                 Ok(Some(Hello { version: VERSION, role: Role::Cells })) => {
+                    // Whoever writes must not wait for a process that does not read.
+                    let _ = stream.set_write_timeout(Some(WRITE));
                     *locked(&self.to_cells) = Some(stream);
                     let (process, relay) = (self.clone(), relay.clone());
                     spawn_thread("cells-reader", move || process.read_answers(from, &*relay));
@@ -305,6 +330,7 @@ impl Process {
         *locked(&self.to_cells) = None;
         // Wakes all who wait for an answer, and the thread that accepts.
         locked(&self.waiting).clear();
+        let _ = self.listening.shutdown(Shutdown::Both);
         let _ = UnixStream::connect(self.directory.path().join("socket"));
     }
 }
@@ -326,27 +352,12 @@ fn spawn_thread(name: &str, run: impl FnOnce() + Send + 'static) {
 
 /// A directory that no process has had before: a library loaded from a path that was used already would be
 /// the old library.
-fn fresh_directory() -> io::Result<TempDir> {
+fn fresh_directory() -> io::Result<Lease> {
     // A socket's path may have about 100 bytes.
     let temporary = std::env::temp_dir();
     let parent = if temporary.as_os_str().len() < 60 { temporary } else { PathBuf::from("/tmp") };
-    sweep(&parent);
-    tempfile::Builder::new()
-        .prefix(&format!("{PREFIX}{}-", std::process::id()))
-        .permissions(fs::Permissions::from_mode(0o700))
-        .tempdir_in(parent)
-}
-
-/// Removes the directories of kernels that were killed.
-fn sweep(parent: &Path) {
-    let Ok(entries) = fs::read_dir(parent) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let owner = name.to_str().and_then(|it| it.strip_prefix(PREFIX)).and_then(|it| it.split('-').next());
-        if owner.is_some_and(|pid| pid.parse::<u32>().is_ok() && !Path::new("/proc").join(pid).exists()) {
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
+    lease::sweep(&parent, PREFIX);
+    Lease::take(&parent, PREFIX)
 }
 
 /// Every process of the system with its parent.
@@ -408,15 +419,18 @@ mod tests {
     }
 
     #[test]
-    fn directories_of_dead_kernels_are_swept_and_no_others() {
-        let parent = tempfile::tempdir().unwrap();
-        let dead = parent.path().join(format!("{PREFIX}4294967295-x"));
-        let living = parent.path().join(format!("{PREFIX}{}-x", std::process::id()));
-        let other = parent.path().join(format!("{PREFIX}notes"));
-        for directory in [&dead, &living, &other] {
-            fs::create_dir(directory).unwrap();
-        }
-        sweep(parent.path());
-        assert!(!dead.exists() && living.exists() && other.exists());
+    fn a_listener_whose_path_is_gone_is_woken_by_its_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(directory.path().join("socket")).unwrap();
+        let listening = UnixStream::from(OwnedFd::from(listener.try_clone().unwrap()));
+        let (done_tx, done_rx) = bounded(1);
+        let accept = move || {
+            let _ = done_tx.send(listener.accept().is_err());
+        };
+        let accepting = thread::spawn(accept);
+        drop(directory);
+        listening.shutdown(Shutdown::Both).unwrap();
+        assert_eq!(done_rx.recv_timeout(FIRST_WORD), Ok(true));
+        accepting.join().unwrap();
     }
 }

@@ -118,6 +118,10 @@ pub enum Outcome {
         message: String,
         hint: Option<String>,
     },
+    /// The compiler could not do its work, twice; says nothing of the code.
+    Compiler {
+        output: String,
+    },
     Cancelled,
     /// The bridge ended, because the worker did.
     Terminated,

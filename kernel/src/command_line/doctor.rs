@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
-use crate::build::image::{Image, Toolchain, source_directory};
+use crate::build::image::{Image, Toolchain, checked_cache_directory, source_directory};
 use crate::command_line::kernelspec::{self, Place};
 use crate::command_line::python;
 
@@ -27,8 +27,19 @@ struct Check {
 
 /// Prints one line for each check; fails if one of them did.
 pub fn doctor() -> ExitCode {
-    let checks =
-        [rust(), rust_src(), linker(), cplusplus(), image(), python_check(), jupyter(), registered()];
+    let mut checks = vec![rust(), rust_src(), linker(), cplusplus()];
+    let cache = cache();
+    // Nothing is read or started from a directory that may be somebody else's.
+    let is_usable = !matches!(cache.state, State::Bad);
+    checks.push(cache);
+    if is_usable {
+        checks.push(image());
+    }
+    checks.push(python_check());
+    if is_usable {
+        checks.push(jupyter());
+    }
+    checks.push(registered());
     for check in &checks {
         let state = match check.state {
             State::Good => "ok  ",
@@ -133,6 +144,14 @@ fn compiles(compiler: &str, language: &str, program: &str) -> Result<String, Str
     }
     let problem = String::from_utf8_lossy(&output.stderr);
     Err(format!("{version} cannot link a program: {}", problem.lines().last().unwrap_or_default()))
+}
+
+fn cache() -> Check {
+    let name = "cache";
+    match checked_cache_directory() {
+        Ok(directory) => Check::good(name, directory.display().to_string()),
+        Err(error) => Check::bad(name, error.message, error.hint.unwrap_or_default()),
+    }
 }
 
 fn image() -> Check {

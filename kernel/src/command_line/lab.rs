@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-use crate::build::image::cache_directory;
+use crate::build::image::checked_cache_directory;
 use crate::command_line::kernelspec::{self, Place};
 use crate::command_line::python;
 
@@ -31,6 +31,7 @@ fn try_lab(directory: Option<PathBuf>, arguments: &[OsString]) -> Result<ExitCod
     if !directory.is_dir() {
         return Err(format!("there is no directory {}", directory.display()));
     }
+    let cache = checked_cache_directory().map_err(|error| error.to_string())?;
     let lab = python::jupyter_lab()?;
     let mut command = Command::new(&lab.program);
     match lab.prefix {
@@ -38,7 +39,7 @@ fn try_lab(directory: Option<PathBuf>, arguments: &[OsString]) -> Result<ExitCod
             kernelspec::install(&Place::Prefix(prefix))?;
         }
         None => {
-            let prefix = cache_directory().join("lab");
+            let prefix = cache.join("lab");
             kernelspec::install(&Place::Prefix(prefix.clone()))?;
             let mut path = prefix.join("share").join("jupyter").into_os_string();
             if let Some(others) = std::env::var_os("JUPYTER_PATH") {

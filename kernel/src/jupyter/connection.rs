@@ -3,7 +3,8 @@
 //! Files come from several generations of managers and from people, so reading is lenient: a port that
 //! is missing or 0 is chosen by us and written back, and keys that we do not know survive the rewrite.
 //! Guiding rule: what we cannot do (encryption, the registration handshake) is refused in one clear
-//! sentence at start, because a kernel that listens elsewhere looks like one that hangs.
+//! sentence at start, because a kernel that listens elsewhere looks like one that hangs. A field of the wrong
+//! type is refused as well: its default may be a session without signatures, or a port open to the host.
 
 use std::fs;
 use std::io::Write;
@@ -43,6 +44,28 @@ pub struct Ports {
     pub heartbeat: u32,
 }
 
+impl Ports {
+    /// The ports, as the file calls them.
+    fn named(&self) -> [(&'static str, u32); 5] {
+        [
+            ("shell_port", self.shell),
+            ("control_port", self.control),
+            ("stdin_port", self.stdin),
+            ("iopub_port", self.iopub),
+            ("hb_port", self.heartbeat),
+        ]
+    }
+
+    /// Two of them that cannot both be bound.
+    fn shared(&self) -> Option<(&'static str, &'static str)> {
+        let named = self.named();
+        named.iter().enumerate().find_map(|(index, (other, port))| {
+            let (one, _) = named[..index].iter().find(|(_, it)| it == port && *port != 0)?;
+            Some((*one, *other))
+        })
+    }
+}
+
 impl Connection {
     /// Reads a connection file.
     pub fn read(path: &Path) -> Result<Connection, Error> {
@@ -66,16 +89,24 @@ impl Connection {
                     .into(),
             ));
         }
-        let text_of = |name: &str| file.get(name).and_then(Json::as_str).map(str::to_owned);
-        let transport = match text_of("transport").as_deref() {
+        let text_of = |name: &str| match file.get(name) {
+            None | Some(Json::Null) => Ok(None),
+            Some(Json::String(text)) => Ok(Some(text.clone())),
+            Some(other) => Err(bad(format!("`{name}` must be text, and is {}", kind(other)))),
+        };
+        let transport = match text_of("transport")?.as_deref() {
             None | Some("tcp") => Transport::Tcp,
             Some("ipc") => Transport::Ipc,
             Some(other) => {
                 return Err(Error::Unsupported(format!("transport `{other}` is neither tcp nor ipc")));
             }
         };
-        let key = text_of("key").unwrap_or_default();
-        match text_of("signature_scheme").as_deref() {
+        // `null` means "as usual" in other fields, and it is usual to sign.
+        if file.get("key").is_some_and(Json::is_null) {
+            return Err(bad("`key` is null; a session without signatures has an empty text there".into()));
+        }
+        let key = text_of("key")?.unwrap_or_default();
+        match text_of("signature_scheme")?.as_deref() {
             None | Some("" | "hmac-sha256") => {}
             Some(_) if key.is_empty() => {}
             Some(other) => {
@@ -84,10 +115,16 @@ impl Connection {
                 )));
             }
         }
-        let ip = text_of("ip").filter(|ip| !ip.is_empty()).unwrap_or_else(|| match transport {
+        let ip = text_of("ip")?.filter(|ip| !ip.is_empty()).unwrap_or_else(|| match transport {
             Transport::Tcp => "127.0.0.1".into(),
             Transport::Ipc => path.with_extension("ipc").to_string_lossy().into_owned(),
         });
+        if transport == Transport::Ipc && ip.starts_with(['@', '*']) {
+            return Err(Error::Unsupported(format!(
+                "the ipc address `{ip}` names no file, so its sockets would be open to every user of this \
+                 host; give the beginning of a path"
+            )));
+        }
         let port = |name: &str| -> Result<u32, Error> {
             match file.get(name) {
                 None | Some(Json::Null) => Some(0),
@@ -105,13 +142,16 @@ impl Connection {
             iopub: port("iopub_port")?,
             heartbeat: port("hb_port")?,
         };
+        if let Some((one, other)) = ports.shared() {
+            return Err(bad(format!("`{one}` and `{other}` are the same port")));
+        }
         Ok(Connection { path: path.to_owned(), transport, ip, key, ports, file })
     }
 
     /// The zmq endpoint of a port.
     pub fn endpoint(&self, port: u32) -> String {
         match self.transport {
-            Transport::Ipc => format!("ipc://{}-{port}", self.ip),
+            Transport::Ipc => format!("ipc://{}", self.socket_file(port).display()),
             // zmq resolves interface names, not host names.
             Transport::Tcp if self.ip == "localhost" => format!("tcp://127.0.0.1:{port}"),
             Transport::Tcp if self.is_ipv6() => {
@@ -119,6 +159,11 @@ impl Connection {
             }
             Transport::Tcp => format!("tcp://{}:{port}", self.ip),
         }
+    }
+
+    /// The file of an ipc socket.
+    pub fn socket_file(&self, port: u32) -> PathBuf {
+        format!("{}-{port}", self.ip).into()
     }
 
     pub fn is_ipv6(&self) -> bool {
@@ -129,14 +174,7 @@ impl Connection {
     ///
     /// The file appears whole or not at all, and only its owner may read the key in it.
     pub fn rewrite(&mut self) -> Result<(), Error> {
-        let Ports { shell, control, stdin, iopub, heartbeat } = self.ports;
-        for (name, port) in [
-            ("shell_port", shell),
-            ("control_port", control),
-            ("stdin_port", stdin),
-            ("iopub_port", iopub),
-            ("hb_port", heartbeat),
-        ] {
+        for (name, port) in self.ports.named() {
             self.file.insert(name.into(), port.into());
         }
         self.file.insert("ip".into(), self.ip.clone().into());
@@ -150,5 +188,17 @@ impl Connection {
             })
             .map(drop)
             .map_err(|error| Error::ConnectionFile { path: self.path.clone(), message: error.to_string() })
+    }
+}
+
+/// What a value is, for people.
+fn kind(value: &Json) -> &'static str {
+    match value {
+        Json::Null => "null",
+        Json::Bool(_) => "true or false",
+        Json::Number(_) => "a number",
+        Json::String(_) => "text",
+        Json::Array(_) => "a list",
+        Json::Object(_) => "an object",
     }
 }

@@ -27,6 +27,7 @@ use super::stdin::{Ask, Questions};
 use super::wire::{Incoming, Key, Origin, Session};
 use super::{Error, Options};
 use crate::engine::{Engine, Stream};
+use crate::signals;
 
 /// Events that may wait for the io thread before their senders do.
 const BACKLOG: usize = 1024;
@@ -59,6 +60,8 @@ pub enum Event {
     Answered(u64, Content),
     /// The engine has taken an interrupt, asked for by this request.
     Interrupted(Arc<Origin>),
+    /// The system asks this process to end, by this signal.
+    Signal(i32),
     /// The engine has shut down.
     EngineEnded,
 }
@@ -80,7 +83,7 @@ pub struct Kernel {
     pub(super) history: History,
     /// The process that started us, if we are to end with it.
     parent: Option<u32>,
-    /// Set by `shutdown_request`: the present turn is the last.
+    /// Set by `shutdown_request`, by a signal, and when the parent is gone: the present turn is the last.
     pub(super) ending: bool,
     /// Interrupts that the engine is taking now; their replies are due before the end of the cell is told.
     pub(super) interrupting: Vec<Arc<Origin>>,
@@ -102,6 +105,11 @@ impl Kernel {
         }
         let (sender, received) = crossbeam_channel::bounded(BACKLOG);
         let events = Events { sender, waker: sockets.waker() };
+        if let Some(signals) = options.signals {
+            // Signals thread: it -> io. What it sends to a kernel that has ended is for nobody.
+            let events = events.clone();
+            signals.tell(move |signal| events.send(Event::Signal(signal))).map_err(Error::System)?;
+        }
         Ok(Kernel {
             interrupting: Vec::new(),
             session: Session::new(Key::new(&connection.key)),
@@ -121,7 +129,7 @@ impl Kernel {
         })
     }
 
-    /// Serves until a frontend asks for shutdown.
+    /// Serves until a frontend or a signal asks for the end.
     pub(super) fn run(mut self) {
         self.welcome_all();
         self.publish(None, Content::of(Status::starting()));
@@ -162,6 +170,11 @@ impl Kernel {
             Event::Executed(executed) => self.executed(executed),
             Event::Answered(id, answer) => self.answered(id, answer),
             Event::Interrupted(origin) => self.interrupted(&origin),
+            // Frontends are not told of a shutdown: a manager that did not ask for it starts another kernel.
+            Event::Signal(signal) => {
+                tracing::info!(signal = signals::name(signal), "ending");
+                self.ending = true;
+            }
             Event::EngineEnded => {}
         }
     }

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use super::Error;
 use super::connection::{Connection, Transport};
+use super::socket_file::SocketFile;
 
 /// How long undelivered messages may hold up the end of the process.
 const LINGER_MS: i32 = 1000;
@@ -37,6 +38,8 @@ pub enum Channel {
 
 /// What the io thread owns.
 pub struct Sockets {
+    /// For ipc. Above the sockets, because fields are dropped in this order.
+    files: Vec<SocketFile>,
     shell: zmq::Socket,
     control: zmq::Socket,
     stdin: zmq::Socket,
@@ -74,11 +77,12 @@ impl Sockets {
     pub fn bind(connection: &mut Connection) -> Result<Sockets, Error> {
         let context = zmq::Context::new();
         let mut ports = connection.ports;
-        let router = |port: &mut u32| {
+        let mut files: Vec<SocketFile> = Vec::new();
+        let mut router = |port: &mut u32| {
             let socket = prepare(&context, zmq::ROUTER, connection)?;
             // A frontend that reconnects with its old identity takes over from its old connection.
             set(socket.set_router_handover(true))?;
-            bind(&socket, connection, port)?;
+            files.extend(bind(&socket, connection, port)?);
             Ok(socket)
         };
         let shell = router(&mut ports.shell)?;
@@ -87,9 +91,9 @@ impl Sockets {
         let iopub = prepare(&context, zmq::XPUB, connection)?;
         // Else only the first of several subscribers to the same topic is reported, and welcomed.
         set(iopub.set_xpub_verbose(true))?;
-        bind(&iopub, connection, &mut ports.iopub)?;
+        files.extend(bind(&iopub, connection, &mut ports.iopub)?);
         let echo = prepare(&context, zmq::REP, connection)?;
-        bind(&echo, connection, &mut ports.heartbeat)?;
+        files.extend(bind(&echo, connection, &mut ports.heartbeat)?);
 
         // Heartbeat thread: frontend -> it -> frontend. It shares nothing with the rest, so it answers
         // whatever the rest is doing, and ends when `close` drops the other end of its stream.
@@ -102,7 +106,7 @@ impl Sockets {
         woken.set_nonblocking(true).and_then(|()| stream.set_nonblocking(true)).map_err(Error::System)?;
         let waker = Waker { stream: Arc::new(stream), pending: Arc::default() };
         connection.ports = ports;
-        Ok(Sockets { shell, control, stdin, iopub, woken, waker, context, heartbeat, beating })
+        Ok(Sockets { files, shell, control, stdin, iopub, woken, waker, context, heartbeat, beating })
     }
 
     pub fn waker(&self) -> Waker {
@@ -164,7 +168,8 @@ impl Sockets {
 
     /// Delivers what is still to be delivered and gives the ports back.
     pub fn close(self) {
-        let Sockets { shell, control, stdin, iopub, context, heartbeat, beating, .. } = self;
+        let Sockets { files, shell, control, stdin, iopub, context, heartbeat, beating, .. } = self;
+        drop(files);
         drop((shell, control, stdin, iopub, beating));
         if heartbeat.join().is_err() {
             tracing::error!("the heartbeat thread panicked");
@@ -235,17 +240,22 @@ fn prepare(
     Ok(socket)
 }
 
-/// Binds to the port, or to a free one if it is 0.
-fn bind(socket: &zmq::Socket, connection: &Connection, port: &mut u32) -> Result<(), Error> {
+/// Binds to the port, or to a free one if it is 0; gives the file that an ipc socket has.
+fn bind(socket: &zmq::Socket, connection: &Connection, port: &mut u32) -> Result<Option<SocketFile>, Error> {
     if *port == 0 && connection.transport == Transport::Ipc {
-        // zmq would silently take over a socket file that exists.
-        let free = |port: &u32| !Path::new(&format!("{}-{port}", connection.ip)).exists();
+        let free = |port: &u32| connection.socket_file(*port).symlink_metadata().is_err();
         *port = (1..=u32::from(u16::MAX)).find(free).unwrap_or(1);
     }
     let endpoint = connection.endpoint(*port);
     let failed = |message: String| Error::Socket { endpoint: endpoint.clone(), message };
     if endpoint.contains('\0') {
         return Err(failed("there is a NUL in it".into()));
+    }
+    if connection.transport == Transport::Ipc {
+        let bind_at = |place: &Path| {
+            socket.bind(&format!("ipc://{}", place.display())).map_err(|error| error.to_string())
+        };
+        return SocketFile::make(&connection.socket_file(*port), REBIND, bind_at).map(Some).map_err(failed);
     }
     let give_up = Instant::now() + REBIND;
     loop {
@@ -263,7 +273,7 @@ fn bind(socket: &zmq::Socket, connection: &Connection, port: &mut u32) -> Result
         let number = bound.rsplit(':').next().and_then(|number| number.parse().ok());
         *port = number.ok_or_else(|| failed(format!("no port in `{bound}`")))?;
     }
-    Ok(())
+    Ok(None)
 }
 
 fn set<T>(result: Result<T, zmq::Error>) -> Result<T, Error> {

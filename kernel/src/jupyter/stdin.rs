@@ -51,8 +51,10 @@ impl Kernel {
         }
         // What was printed before the question must be on the screen when it appears.
         self.flush_streams();
-        // Whatever lies there was typed before the question was asked.
-        while self.sockets.receive(Channel::Stdin).is_some() {
+        // Whatever lies there was typed before the question was asked. It is read all the same: once its
+        // signature is known, nobody can send it again as an answer to this one.
+        while let Some(frames) = self.sockets.receive(Channel::Stdin) {
+            let _ = self.session.decode(Channel::Stdin, frames);
             tracing::debug!("discarding an answer to no question");
         }
         let Some(ask) = self.questions.waiting.front() else { return };

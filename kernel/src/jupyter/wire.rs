@@ -6,8 +6,10 @@
 //! printed again. And the session in our headers is *ours*: JupyterLab drops messages of a kernel that
 //! echoes the client's.
 //!
-//! Guiding rule: signatures are checked on the bytes received and made over the bytes sent.
+//! Guiding rule: signatures are checked on the bytes received and made over the bytes sent, and each is
+//! accepted once: who overhears a signed message must not be able to have it executed again.
 
+use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hmac::{Hmac, Mac};
@@ -20,6 +22,8 @@ use super::content::{Content, PROTOCOL_VERSION};
 use super::sockets::Channel;
 
 pub const DELIMITER: &[u8] = b"<IDS|MSG>";
+/// Signatures that are remembered. Jupyter's own sessions remember as many.
+pub const REMEMBERED: usize = 1 << 16;
 /// Who the headers say is speaking.
 const USERNAME: &str = "kernel";
 
@@ -88,10 +92,39 @@ impl Key {
         }
     }
 
+    pub fn is_signing(&self) -> bool {
+        self.0.is_some()
+    }
+
     fn digest(&self, frames: &[Vec<u8>]) -> Option<Hmac<Sha256>> {
         let mut mac = self.0.clone()?;
         frames.iter().for_each(|frame| mac.update(frame));
         Some(mac)
+    }
+}
+
+/// Signatures of messages that were accepted, the newest of them.
+#[derive(Default)]
+pub struct Signatures {
+    /// As bytes: in hexadecimal the same signature can be written in many ways.
+    known: HashSet<[u8; 32]>,
+    /// The same, in the order in which they came.
+    order: VecDeque<[u8; 32]>,
+}
+
+impl Signatures {
+    /// Remembers a signature, in place of the oldest if there are too many; whether it was new.
+    pub fn remember(&mut self, signature: [u8; 32]) -> bool {
+        if !self.known.insert(signature) {
+            return false;
+        }
+        self.order.push_back(signature);
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        true
     }
 }
 
@@ -100,18 +133,20 @@ pub struct Session {
     key: Key,
     /// New for every process, so that frontends notice a restart.
     id: String,
+    /// What was accepted on any of the channels: a signature says nothing of the channel it was made for.
+    accepted: Signatures,
 }
 
 impl Session {
     pub fn new(key: Key) -> Session {
-        Session { key, id: Uuid::new_v4().to_string() }
+        Session { key, id: Uuid::new_v4().to_string(), accepted: Signatures::default() }
     }
 
-    /// Takes a message apart.
+    /// Takes a message apart, and its signature out of use.
     ///
     /// # Errors
     /// Says why the message must be dropped. Nothing may be answered to it: it is not from a frontend.
-    pub fn decode(&self, channel: Channel, mut frames: Vec<Vec<u8>>) -> Result<Incoming, &'static str> {
+    pub fn decode(&mut self, channel: Channel, mut frames: Vec<Vec<u8>>) -> Result<Incoming, &'static str> {
         let delimiter = frames.iter().position(|frame| frame == DELIMITER).ok_or("no delimiter")?;
         let mut body = frames.split_off(delimiter).into_iter().skip(1);
         let signature = body.next().ok_or("no signature")?;
@@ -119,6 +154,11 @@ impl Session {
             body.take(4).collect::<Vec<_>>().try_into().map_err(|_| "too few frames")?;
         if !self.key.verify(&signed, &signature) {
             return Err("wrong signature");
+        }
+        // Only what is signed rightly is remembered, else anyone could make us forget.
+        let signature = unhex(&signature).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        if self.key.is_signing() && signature.is_none_or(|it| !self.accepted.remember(it)) {
+            return Err("a signature that was used before");
         }
         let [header, parent, _metadata, content] = signed;
         let fields: HeaderFields = serde_json::from_slice(&header).map_err(|_| "unreadable header")?;

@@ -6,11 +6,12 @@
 //!
 //! Everything here is read anew at each look, as the watched files are: what counts is what stands on the disk.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use brooklet_graph::parse::modules::{self, ModuleFile};
 use brooklet_graph::source::ModuleDeclaration;
+
+use super::files::module_text;
 
 /// One package as it is now.
 #[derive(Clone, Debug, Default)]
@@ -49,7 +50,7 @@ pub fn is_crate_root(file: &Path, package: &Path) -> bool {
 }
 
 fn manifest(directory: &Path) -> Option<toml::Table> {
-    toml::from_str(&fs::read_to_string(directory.join("Cargo.toml")).ok()?).ok()
+    toml::from_str(&module_text(&directory.join("Cargo.toml"))?).ok()
 }
 
 /// The library's root, else the program's.
@@ -65,17 +66,14 @@ impl Package {
     pub fn read(directory: &Path) -> Package {
         let mut package = Package { directory: directory.to_owned(), ..Package::default() };
         let Some(root) = crate_root(directory) else { return package };
-        let text = fs::read_to_string(&root).unwrap_or_default();
+        let text = module_text(&root).unwrap_or_default();
         package.source_directory = root.parent().unwrap_or(directory).to_owned();
         package.declarations = modules::declared(&text);
         // A library's flow may also stand in the program beside it.
         package.flow = modules::of_flow(&text).or_else(|| {
-            modules::of_flow(
-                &fs::read_to_string(package.source_directory.join("main.rs")).unwrap_or_default(),
-            )
+            modules::of_flow(&module_text(&package.source_directory.join("main.rs")).unwrap_or_default())
         });
-        let read = |path: &Path| fs::read_to_string(path).ok();
-        package.modules = modules::tree(&package.source_directory, &package.declarations, &read);
+        package.modules = modules::tree(&package.source_directory, &package.declarations, &module_text);
         package
     }
 

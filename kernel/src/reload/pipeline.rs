@@ -3,10 +3,14 @@
 //! Reading, parsing and building the graph take milliseconds; then rustc runs. Everything about one content
 //! is told in one answer: what the graph has to say and what the compiler says. Where our parser fails on a
 //! file, rustc fails on it as well and words it better, so its words are shown.
+//!
+//! What is hashed is what is compiled: rustc reads a copy of the snapshot. Files that it found beside the copy
+//! (an `include_str!` whose path a macro makes) are part of the next snapshot, and this one counts for nothing.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use brooklet_graph::diagnostic::{self, Diagnostic, Severity};
@@ -15,10 +19,11 @@ use brooklet_graph::parse::{self, Parsed, shim};
 use brooklet_graph::source::{Sources, Span};
 use crossbeam_channel::Receiver;
 
-use super::files::Snapshot;
+use super::files::{self, Snapshot};
 use super::{CRATE, Problems, Revision, Shared};
 use crate::build::BuildError;
-use crate::build::generation::{self, Failed, Message, Request};
+use crate::build::generation::{self, Compiled, Failed, Message, Request};
+use crate::build::mirror::Mirror;
 use crate::build::package::PackageSpec;
 
 /// How many type keys keep their incremental directory: going back and forth between two shapes of a type
@@ -71,11 +76,20 @@ impl Pipeline {
                     continue;
                 }
                 state.working = Some(snapshot.hash.clone());
+                self.shared.compiler.begin();
             }
             let hash = snapshot.hash.clone();
-            let result = self.process(snapshot, parsed).map(Arc::new);
+            let (result, found) = self.process(snapshot, parsed);
             let mut state = self.shared.state();
             state.working = None;
+            if let Some(found) = found {
+                state.found = found;
+                drop(state);
+                self.shared.wake();
+                self.shared.processed.notify_all();
+                continue;
+            }
+            let result = result.map(Arc::new);
             // A killed compiler says nothing about the content: whoever asks again compiles again.
             if !matches!(&result, Err(problems) if problems.interrupted) {
                 if let Ok(revision) = &result {
@@ -96,7 +110,7 @@ impl Pipeline {
             parse::parse_cached(&mut self.read.borrow_mut(), &it.sources, &it.modules, &it.included)
         };
         let parsed = read(&snapshot);
-        if parsed.includes.iter().eq(snapshot.included.keys()) {
+        if self.shared.state().includes == parsed.includes {
             return (snapshot, parsed);
         }
         self.shared.state().includes.clone_from(&parsed.includes);
@@ -105,8 +119,24 @@ impl Pipeline {
         (snapshot, parsed)
     }
 
-    fn process(&self, snapshot: Snapshot, parsed: Parsed) -> Result<Revision, Problems> {
-        let Snapshot { sources, modules, mut diagnostics, options, package, .. } = snapshot;
+    /// What comes of a content. Other files that rustc read and that were not part of it: then nothing came of it.
+    fn process(
+        &self,
+        snapshot: Snapshot,
+        parsed: Parsed,
+    ) -> (Result<Revision, Problems>, Option<BTreeSet<PathBuf>>) {
+        let mut found = None;
+        let result = self.revision(snapshot, parsed, &mut found);
+        (result, found)
+    }
+
+    fn revision(
+        &self,
+        snapshot: Snapshot,
+        parsed: Parsed,
+        found: &mut Option<BTreeSet<PathBuf>>,
+    ) -> Result<Revision, Problems> {
+        let Snapshot { sources, modules, included, mut diagnostics, options, package, .. } = snapshot;
         // With a file that cannot be read, all that the compiler has to say would follow from that.
         let is_readable = diagnostics.is_empty();
         diagnostics.extend(parsed.diagnostics.iter().cloned());
@@ -126,8 +156,10 @@ impl Pipeline {
             }
         };
         if is_readable && failed.is_none() && (has_functions || has_text) {
-            let shims = shim::generate(&parsed, &sources, &modules, CRATE);
-            match self.compile(&parsed, &shims.text, package.as_ref()) {
+            let mirror = self.mirror();
+            let root = mirror.root().to_string_lossy().into_owned();
+            let shims = shim::generate(&parsed, &sources, &modules, CRATE, &root);
+            match self.compile(&parsed, &shims.text, &sources, &included, package.as_ref(), found) {
                 Ok(done) => built = done,
                 Err(Failed::Messages(messages)) => {
                     let mut of_shims = Vec::new();
@@ -203,12 +235,16 @@ impl Pipeline {
         &self,
         parsed: &Parsed,
         root_text: &str,
+        sources: &Sources,
+        included: &parse::Included,
         package: Option<&Arc<PackageSpec>>,
+        found: &mut Option<BTreeSet<PathBuf>>,
     ) -> Result<Built, Failed> {
         let type_key = &parsed.type_key;
         let package_key = package.map_or("", |it| it.key.as_str());
         let key = format!("{}\0{type_key}\0{package_key}\0{root_text}", parsed.compile_key);
         let key = blake3::hash(key.as_bytes()).to_hex().to_string();
+        self.built.borrow_mut().retain(|it| it.1.library.exists());
         if let Some((_, built)) = self.built.borrow().iter().find(|it| it.0 == key) {
             return Ok(built.clone());
         }
@@ -216,13 +252,21 @@ impl Pipeline {
         let directory = self.shared.session_directory.join("generations");
         let root = directory.join("lib.rs");
         let failed = |error: std::io::Error| {
-            Failed::Compiler(BuildError::new(format!("cannot write {}: {error}", directory.display())))
+            Failed::Compiler(BuildError {
+                message: format!("cannot write {}: {error}", directory.display()),
+                output: String::new(),
+                hint: Some("see that there is room on the disk; the next cell tries again".to_owned()),
+            })
         };
         fs::create_dir_all(directory.join(generation::BUILT)).map_err(failed)?;
         fs::write(&root, root_text).map_err(failed)?;
+        let mirror = self.mirror();
+        let copied = copied(sources, included);
+        mirror.write(&copied, &self.roots(sources)).map_err(failed)?;
+        let before = states(included);
         let number = self.next_generation.get();
         self.next_generation.set(number + 1);
-        let library = self.shared.compiler.compile(
+        let Compiled { result, read_outside } = self.shared.compiler.compile(
             &image,
             &Request {
                 crate_name: CRATE,
@@ -232,16 +276,42 @@ impl Pipeline {
                 out_directory: directory.clone(),
                 incremental_directory: self.incremental_directory(&image.key, type_key),
                 base: self.shared.base.clone(),
+                mirror,
                 edition: package.map_or_else(|| "2024".to_owned(), |it| it.edition.clone()),
                 features: package.map_or_else(Vec::new, |it| it.features.clone()),
                 environment: package.map_or_else(Vec::new, |it| it.environment.clone()),
             },
-        )?;
-        let built = Built { generation: number, library };
-        let mut all = self.built.borrow_mut();
-        all.push_front((key, built.clone()));
-        all.truncate(REMEMBERED);
+            &self.shared.note,
+        );
+        let is_known = |it: &PathBuf| it.to_str().is_some_and(|it| included.contains_key(it));
+        // What is named absolutely is read where it is, also if there is a copy: it must not have changed meanwhile.
+        let is_as_read = |it: &PathBuf| {
+            let Some(text) = it.to_str() else { return false };
+            before.get(text) == state(it).as_ref()
+                && files::read_file(it, u64::MAX - 1).ok().as_ref() == included.get(text)
+        };
+        if !read_outside.iter().all(|it| is_known(it) && is_as_read(it)) {
+            *found = Some(read_outside);
+        }
+        let built = Built { generation: number, library: result? };
+        if found.is_none() {
+            let mut all = self.built.borrow_mut();
+            all.push_front((key, built.clone()));
+            all.truncate(REMEMBERED);
+        }
         Ok(built)
+    }
+
+    /// The copy of the user's files that rustc reads. Always in the same place: rustc compiles everything anew when
+    /// names of files change.
+    fn mirror(&self) -> Mirror {
+        Mirror::new(self.shared.session_directory.join("generations").join("sources"))
+    }
+
+    /// Directories in which code may include what stands beside it.
+    fn roots<'a>(&'a self, sources: &'a Sources) -> Vec<&'a Path> {
+        let files = sources.files.iter().filter_map(|it| Path::new(&it.absolute).parent());
+        files.chain([&*self.shared.base]).collect()
     }
 
     fn incremental_directory(&self, image_key: &str, type_key: &str) -> PathBuf {
@@ -274,6 +344,26 @@ impl Pipeline {
         };
         Some(diagnostic.at(span, "because of this"))
     }
+}
+
+/// Every file of a snapshot that there is, with what it held.
+fn copied<'a>(sources: &'a Sources, included: &'a parse::Included) -> Vec<(&'a Path, &'a [u8])> {
+    let included = included.iter().map(|(path, bytes)| (Path::new(path), &bytes[..]));
+    // Last come the watched ones: they are included by `mod` as well.
+    let watched = sources.files.iter().map(|it| (Path::new(&it.absolute), it.text.as_bytes()));
+    included.chain(watched).collect()
+}
+
+/// When files were changed last, as exactly as the system knows.
+fn states(included: &parse::Included) -> std::collections::BTreeMap<&str, FileState> {
+    included.keys().filter_map(|it| Some((it.as_str(), state(Path::new(it))?))).collect()
+}
+
+type FileState = (u64, i64, i64, i64, i64);
+
+fn state(path: &Path) -> Option<FileState> {
+    let it = fs::metadata(path).ok()?;
+    Some((it.ino(), it.mtime(), it.mtime_nsec(), it.ctime(), it.ctime_nsec()))
 }
 
 /// An item of the package's crate root is missed, which is no part of a generation: said beside rustc's message.

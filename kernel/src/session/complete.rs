@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use brooklet_graph::graph::{Graph, Node, NodeKind};
+use brooklet_graph::parse::nesting;
 
 use super::Shared;
 use super::context::{self, Context};
@@ -119,7 +120,8 @@ fn in_code(shared: &Arc<Shared>, graph: &Graph, code: &str, position: usize, sta
     // A `%%transform` cell is a module, which evcxr does not know of.
     let is_module = code[..start].trim_start().starts_with("%%transform");
     let has_code = is_member || !prefix.is_empty();
-    if is_module || !has_code {
+    // What is nested too deeply would keep rust-analyzer busy for longer than anybody waits.
+    if is_module || !has_code || nesting::too_deep(body).is_some() {
         return completions;
     }
     let Some(cells) = shared.cells_at_hand() else { return completions };

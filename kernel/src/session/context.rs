@@ -41,11 +41,16 @@ impl PartialEq for Named {
 
 /// Finds out what stands at a byte offset of a cell.
 pub fn at(code: &str, position: usize) -> Context {
+    within(code, position, 0)
+}
+
+/// The same in what a number of `%time` time.
+fn within(code: &str, position: usize, times: usize) -> Context {
     let position = floor(code, position);
     let (lines, body_start) = grammar::cut(code);
     for line in &lines {
         if line.place.contains(&position) || line.place.end == position {
-            return in_magic(&code[line.place.start..position], line.place.start);
+            return in_magic(&code[line.place.start..position], line.place.start, times);
         }
     }
     if position < body_start {
@@ -63,7 +68,7 @@ fn floor(code: &str, position: usize) -> usize {
 }
 
 /// `before` is the magic's line up to the cursor, `start` its place in the cell.
-fn in_magic(before: &str, start: usize) -> Context {
+fn in_magic(before: &str, start: usize, times: usize) -> Context {
     let Some(name_end) = before.find(char::is_whitespace) else {
         return Context::MagicName { place: start..start + before.len() };
     };
@@ -73,9 +78,12 @@ fn in_magic(before: &str, start: usize) -> Context {
     };
     if matches!(magic.arguments, Arguments::Rest(_)) {
         // `%time %run x`: the rest is a cell of its own.
+        if times == grammar::MAX_TIMES {
+            return Context::Nothing;
+        }
         let inner = before[name_end..].trim_start();
         let inner_start = before.len() - inner.len();
-        return shifted(at(inner, inner.len()), start + inner_start);
+        return shifted(within(inner, inner.len(), times + 1), start + inner_start);
     }
     let blanked = format!("{}{}", " ".repeat(name_end), &before[name_end..]);
     let (words, word) = match words::split(&blanked) {
@@ -244,6 +252,17 @@ mod tests {
         check("%time %ru|", "MagicName", "%ru");
         check("%time %run sp|", "Node", "sp");
         check("%time spend.m|", "Code", "spend.m");
+    }
+
+    #[test]
+    fn any_number_of_timed_magics_is_answered() {
+        let code = "%time ".repeat(50_000);
+        assert_eq!(at(&code, code.len()), Context::Nothing);
+        let code = format!("%input a={}", "[".repeat(50_000));
+        assert_eq!(at(&code, code.len()), Context::Nothing);
+        let code = "(".repeat(50_000);
+        assert_eq!(at(&code, code.len()), Context::Code { start: 0 });
+        assert_eq!(name_at(&code, 40_000), 40_000..40_000);
     }
 
     #[test]

@@ -8,14 +8,16 @@ use std::ops::Range;
 
 use brooklet_graph::diagnostic::{self, Diagnostic, Severity};
 use brooklet_graph::graph::Graph;
+use brooklet_graph::parse::nesting;
 use brooklet_graph::source::Sources;
 use brooklet_graph::wire::Failure;
 
-use super::grammar::UsageError;
+use super::grammar::{UsageError, excerpt};
 use super::text::{self, BLUE, BOLD, CYAN, DIM, RED, RESET};
 use crate::build::BuildError;
 use crate::build::generation::Message;
 use crate::engine::CellError;
+use crate::worker::Death;
 
 /// The short form of most results within a session.
 pub type Result<T> = std::result::Result<T, CellError>;
@@ -169,26 +171,31 @@ fn failure_lines(failure: &Failure, graph: &Graph) -> Vec<String> {
 }
 
 /// The worker died while it was needed. `work` reads after "while"; it is told where no step is known.
-pub fn worker_died(
-    description: &str,
-    last_words: &str,
-    running: &[String],
-    work: &str,
-    lost: &[String],
-) -> CellError {
-    let during = if running.is_empty() {
+pub fn worker_died(death: &Death, running: &[String], work: &str, lost: &[String]) -> CellError {
+    let during = if !death.doing.is_empty() {
+        format!(" while {}", death.doing)
+    } else if running.is_empty() {
         format!(" while {work}")
     } else {
         format!(" while {} {} running", text::list(running), if running.len() == 1 { "was" } else { "were" })
     };
-    let message = format!("the worker {description}{during}");
+    dead(format!("the worker {}{during}", death.description), &death.last_words, &after_death(lost))
+}
+
+/// The worker did not come to its first word.
+pub fn worker_not_started(death: &Death) -> CellError {
+    let message = format!("the worker {} while it was started", death.description);
+    dead(message, &death.last_words, "`brooklet doctor` checks the image; the next cell tries again")
+}
+
+fn dead(message: String, last_words: &str, hint: &str) -> CellError {
     let mut traceback = vec![format!("{RED}WorkerDied{RESET}{BOLD}: {message}{RESET}")];
     if !last_words.trim().is_empty() {
         traceback.push(format!("{DIM}its last words:{RESET}"));
         let lines: Vec<&str> = last_words.trim().lines().collect();
         traceback.extend(lines[lines.len().saturating_sub(12)..].iter().map(|it| format!("  {it}")));
     }
-    traceback.push(hint_line(&after_death(lost)));
+    traceback.push(hint_line(hint));
     CellError { name: "WorkerDied".to_owned(), value: message, traceback }
 }
 
@@ -199,6 +206,23 @@ pub fn after_death(lost: &[String]) -> String {
         let _ = write!(hint, "; lost with the old one: {}", text::list(lost));
     }
     hint
+}
+
+/// Code that is nested so deeply that neither rustc nor rust-analyzer would come to an end with it.
+pub fn nested_too_deeply(code: &str) -> Option<CellError> {
+    const NAME: &str = "NestedTooDeeply";
+    let at = nesting::too_deep(code)?;
+    let before = &code[..at];
+    let line = before.bytes().filter(|it| *it == b'\n').count() + 1;
+    let column = before.chars().rev().take_while(|it| *it != '\n').count() + 1;
+    let depth = nesting::MAX_DEPTH;
+    let message =
+        format!("brackets are nested more than {depth} deep at line {line}, column {column} of the code");
+    let mut traceback = headed(NAME, &message, &[]);
+    let (shown, at) = excerpt(code, at);
+    traceback.extend(marked(&shown, &(at..at + 1)));
+    traceback.push(hint_line("name the inner parts with `let`, or keep data of this depth in a file"));
+    Some(CellError { name: NAME.to_owned(), value: message, traceback })
 }
 
 /// The user stopped the cell.
@@ -260,6 +284,22 @@ mod tests {
     }
 
     #[test]
+    fn code_that_is_nested_too_deeply_is_shown_around_the_place() {
+        for open in ["(", "[", "{"] {
+            let code = format!("let a = 1;\nlet b = {}", open.repeat(50_000));
+            let error = nested_too_deeply(&code).expect("it is too deep");
+            assert_eq!(
+                error.value,
+                "brackets are nested more than 200 deep at line 2, column 209 of the code"
+            );
+            let brackets = open.repeat(60);
+            let marks = format!("  | …{brackets}…\n  | {}^\nhint: ", " ".repeat(41));
+            assert!(read(&error).contains(&marks), "{}", read(&error));
+        }
+        assert_eq!(nested_too_deeply("f(\"(((\")"), None);
+    }
+
+    #[test]
     fn a_failure_shows_node_causes_and_hint() {
         let failure = Failure {
             kind: "Error".into(),
@@ -294,8 +334,15 @@ mod tests {
 
     #[test]
     fn a_death_names_what_ran_and_what_is_lost() {
-        let error = worker_died("was killed by signal 6 (SIGABRT)", "", &["fit".into()], "", &["x".into()]);
+        let mut death = Death { description: "was killed by signal 6 (SIGABRT)".into(), ..Death::default() };
+        let error = worker_died(&death, &["fit".into()], "", &["x".into()]);
         assert_eq!(error.value, "the worker was killed by signal 6 (SIGABRT) while `fit` was running");
         assert!(read(&error).ends_with("lost with the old one: `x`"));
+        death.doing = "`tree` (`Tree`) was shown".into();
+        let error = worker_died(&death, &[], "it computed `tree`", &[]);
+        assert_eq!(
+            error.value,
+            "the worker was killed by signal 6 (SIGABRT) while `tree` (`Tree`) was shown"
+        );
     }
 }

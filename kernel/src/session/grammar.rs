@@ -11,10 +11,15 @@ mod tests;
 
 use std::ops::Range;
 
+use brooklet_graph::parse::nesting;
+
 use super::magics::{Kind, MAGICS};
 use super::words;
 
 pub use call::{Call, call};
+
+/// `%time` in `%time`, at most: each takes what follows it as a cell of its own.
+pub const MAX_TIMES: usize = 16;
 
 /// A whole cell.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -76,20 +81,25 @@ fn line_end(code: &str, at: usize) -> usize {
 }
 
 /// A magic goes on over line ends while a bracket is open, and after a `\`; if a bracket is never
-/// closed it ends with its first line, where the mistake is shown.
+/// closed it ends with its first line, where the mistake is shown. One that is nested too deeply ends where it
+/// has become so, which is told before anything else.
 fn magic_end(code: &str, start: usize) -> usize {
     let first = line_end(code, start);
-    let mut end = first;
+    let mut scanner = words::Scanner::default();
+    let (mut read, mut end) = (start, first);
     loop {
-        let text = &code[start..end];
-        let is_open = matches!(words::split(text), Err(it) if !matches!(it.opener, '"' | '\''));
-        if !is_open && !text.trim_end_matches([' ', '\t', '\r']).ends_with('\\') {
+        for (at, c) in code[read..end].char_indices() {
+            scanner.take(read + at, c);
+        }
+        let is_open = scanner.in_bracket();
+        let goes_on = is_open || code[start..end].trim_end_matches([' ', '\t', '\r']).ends_with('\\');
+        if !goes_on || scanner.depth() > nesting::MAX_DEPTH {
             return end;
         }
         if end == code.len() {
             return if is_open { first } else { end };
         }
-        end = line_end(code, end + 1);
+        (read, end) = (end, line_end(code, end + 1));
     }
 }
 
@@ -100,7 +110,11 @@ pub fn is_open(code: &str) -> bool {
     // A bracket that is never closed ends its magic with the first line; what follows it then belongs to it.
     let text = &code[last.place.start..];
     let first = &code[last.place.start..line_end(code, last.place.start)];
-    let waits = |text: &str| matches!(words::split(text), Err(it) if !matches!(it.opener, '"' | '\''));
+    let waits = |text: &str| {
+        let is_open = matches!(words::split(text), Err(it) if !matches!(it.opener, '"' | '\''));
+        // More lines would not mend what is nested too deeply.
+        is_open && words::too_deep(text).is_none()
+    };
     let goes_on =
         code[body_start..].trim().is_empty() && text.trim_end_matches([' ', '\t', '\r']).ends_with('\\');
     let takes_code = first.starts_with("%%") || first.starts_with("%time");
@@ -112,6 +126,7 @@ pub fn is_open(code: &str) -> bool {
 /// # Errors
 /// The first magic that cannot be understood.
 pub fn parse(code: &str) -> Result<Cell, UsageError> {
+    check_times(code)?;
     let (lines, body_start) = cut(code);
     let mut magics = Vec::new();
     for line in &lines {
@@ -133,6 +148,43 @@ pub fn parse(code: &str) -> Result<Cell, UsageError> {
         check_body(body)?;
     }
     Ok(Cell { magics, body: body.to_owned(), body_start })
+}
+
+/// What is timed may be timed again in parts, and each part is executed inside the other.
+fn check_times(code: &str) -> Result<(), UsageError> {
+    let is_time = |it: &&str| matches!(*it, "%time" | "%%time");
+    let (mut around, mut longest) = (0, 0);
+    for line in code.lines().map(str::trim_start).filter(|it| it.starts_with('%')) {
+        let times = line.split_whitespace().take_while(is_time).count();
+        // Alone in its line it times all that follows, else only its line.
+        match line.split_whitespace().nth(times) {
+            None => around += times,
+            Some(_) => longest = longest.max(times),
+        }
+        if around + longest > MAX_TIMES {
+            return Err(UsageError {
+                message: format!("a cell can be timed at most {MAX_TIMES} times over"),
+                place: 0..line.find(char::is_whitespace).unwrap_or(line.len()),
+                line: excerpt(line, 0).0,
+                usage: String::new(),
+                hint: Some("one `%time` times all that follows it".to_owned()),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The text around a place, with the place in it: what is nested too deeply makes long lines.
+pub fn excerpt(text: &str, at: usize) -> (String, usize) {
+    const BEFORE: usize = 40;
+    const BEHIND: usize = 20;
+    let line_start = text[..at].rfind('\n').map_or(0, |it| it + 1);
+    let behind = line_end(text, at);
+    let first = text[line_start..at].char_indices().rev().nth(BEFORE - 1);
+    let start = first.map_or(line_start, |it| line_start + it.0);
+    let end = text[at..behind].char_indices().nth(BEHIND).map_or(behind, |it| at + it.0);
+    let (left, right) = (if start > line_start { "…" } else { "" }, if end < behind { "…" } else { "" });
+    (format!("{left}{}{right}", &text[start..end]), left.len() + at - start)
 }
 
 /// A known magic below code would be read as the remainder operator.

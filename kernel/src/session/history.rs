@@ -22,8 +22,7 @@ impl Execution<'_> {
     pub(super) fn why(&self, call: &Call) -> Result<()> {
         let revision = self.revision()?;
         let node = self.node(&revision, &call.texts()[0])?;
-        let worker = self.shared.commit(&revision)?;
-        let text = worker.why(&node.name).map_err(|it| self.shared.died(&it, "it was asked why"))?;
+        let text = self.shared.ask(&revision, "it was asked why", |worker| worker.why(&node.name))?;
         self.show(text, None);
         Ok(())
     }

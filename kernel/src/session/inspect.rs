@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use brooklet_graph::graph::{Node, NodeKind};
+use brooklet_graph::parse::nesting;
 use brooklet_graph::wire::MimeBundle;
 
 use super::Shared;
@@ -41,7 +42,10 @@ pub fn inspect(shared: &Arc<Shared>, code: &str, position: usize, detail: u8) ->
         return Some(of_node(shared, &revision, node, detail));
     }
     match context {
-        Context::Code { start } if !code[..start].trim_start().starts_with("%%transform") => {
+        Context::Code { start }
+            if !code[..start].trim_start().starts_with("%%transform")
+                && nesting::too_deep(&code[start..]).is_none() =>
+        {
             let cells = shared.cells_at_hand()?;
             cells.inspect(&code[start..], position.saturating_sub(start), RUST_TIME)
         }

@@ -60,6 +60,8 @@ struct State {
     /// Counts cells, so that a late timer does not hit the next one.
     cell: u64,
     presses: u32,
+    /// The session ends: nothing new begins.
+    is_closed: bool,
 }
 
 /// The cell was interrupted.
@@ -101,7 +103,7 @@ impl Interrupts {
     /// The cell does something else until the guard is dropped.
     pub fn enter(self: &Arc<Self>, phase: Phase) -> Result<InPhase, Stop> {
         let mut state = self.state();
-        if state.presses > 0 {
+        if state.presses > 0 || state.is_closed {
             return Err(Stop);
         }
         let before = std::mem::replace(&mut state.phase, phase);
@@ -112,6 +114,11 @@ impl Interrupts {
     pub fn enter_anyway(self: &Arc<Self>, phase: Phase) -> InPhase {
         let before = std::mem::replace(&mut self.state().phase, phase);
         InPhase { interrupts: self.clone(), before }
+    }
+
+    /// The session ends: no cell enters another phase.
+    pub fn close(&self) {
+        self.state().is_closed = true;
     }
 
     pub fn phase(&self) -> Phase {
@@ -231,6 +238,14 @@ mod tests {
         drop(cell);
         let _next = interrupts.begin();
         assert!(interrupts.enter(Phase::Running).is_ok());
+    }
+
+    #[test]
+    fn when_the_session_ends_nothing_new_begins() {
+        let interrupts = interrupts();
+        let _cell = interrupts.begin();
+        interrupts.close();
+        assert!(interrupts.enter(Phase::Running).is_err());
     }
 
     #[test]

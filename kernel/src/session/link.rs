@@ -2,7 +2,8 @@
 //!
 //! The worker may be gone at any moment, and nothing is done about that until somebody needs it again:
 //! then a new one is started and the revision in force is committed to it. What the old one held is
-//! computed again by need, because a new driver knows no value.
+//! computed again by need, because a new driver knows no value. A request for which no code of the user's had
+//! begun to run when it went is made once more, to the new one; all that is told then is a note.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -91,19 +92,65 @@ impl Shared {
             Some(worker) => return Ok(worker),
             None => {}
         }
-        if self.forget_worker() {
-            let lost = self.cells_lost();
-            let line =
-                format!("note: the worker ended since the last cell; {}\n", errors::after_death(&lost));
-            self.screen.stream(Stream::Stderr, &line);
+        if let Some(old) = self.link().worker.clone() {
+            self.say_lost(&old.death(), "since the last cell");
         }
         let listener = Arc::new(Ears(Arc::downgrade(self)));
-        let worker = Arc::new(Worker::start(&image, &self.base, listener).map_err(|it| errors::build(&it))?);
+        let phase = self.enter(Phase::Working)?;
+        let is_stopped = || self.interrupts.is_pressed();
+        let started = Worker::start(&image, &self.base, listener, &is_stopped);
+        drop(phase);
+        let worker = Arc::new(started.map_err(|death| match self.interrupts.is_pressed() {
+            true => errors::interrupted("stopped while the worker was started"),
+            false => errors::worker_not_started(&death),
+        })?);
         let mut link = self.link();
         link.worker = Some(worker.clone());
         link.image = image.key.clone();
         link.committed = None;
         Ok(worker)
+    }
+
+    /// Notes that a worker is gone that nothing had been asked of yet, and forgets it.
+    fn say_lost(&self, death: &Death, when: &str) {
+        self.forget_worker();
+        let lost = self.cells_lost();
+        let during = if death.doing.is_empty() { String::new() } else { format!(" while {}", death.doing) };
+        let line = format!(
+            "note: the worker {}{during} {when}; {}\n",
+            death.description,
+            errors::after_death(&lost)
+        );
+        self.screen.stream(Stream::Stderr, &line);
+    }
+
+    /// Whether what was asked of a worker that died can be asked again of a new one: it had not begun, and nobody
+    /// wanted it to end. Says so then.
+    pub fn can_begin_again(&self, death: &Death) -> bool {
+        let can = !death.had_begun && !self.interrupts.is_pressed();
+        if can {
+            self.say_lost(death, "before it began");
+        }
+        can
+    }
+
+    /// Asks a worker in which the revision is in force. `work` is what it does meanwhile, as in "while it ..".
+    pub fn ask<T>(
+        self: &Arc<Self>,
+        revision: &Arc<Revision>,
+        work: &str,
+        ask: impl Fn(&Worker) -> std::result::Result<T, Death>,
+    ) -> Result<T> {
+        let once = || {
+            let worker = self.commit(revision)?;
+            let _phase = self.enter(Phase::Running)?;
+            Ok(ask(&worker))
+        };
+        let answer = match once()? {
+            Err(death) if self.can_begin_again(&death) => once()?,
+            answer => answer,
+        };
+        answer.map_err(|death| self.died(&death, work))
     }
 
     /// Ends worker and cells, because other dependencies mean another image: types of the two are not the same.
@@ -140,14 +187,33 @@ impl Shared {
 
     /// A worker in which the revision is in force.
     pub fn commit(self: &Arc<Self>, revision: &Arc<Revision>) -> Result<Arc<Worker>> {
+        let work = "the graph was committed";
+        match self.commit_once(revision)? {
+            Err(death) if self.can_begin_again(&death) => {
+                self.commit_once(revision)?.map_err(|death| self.died(&death, work))
+            }
+            answer => answer.map_err(|death| self.died(&death, work)),
+        }
+    }
+
+    fn commit_once(
+        self: &Arc<Self>,
+        revision: &Arc<Revision>,
+    ) -> Result<std::result::Result<Arc<Worker>, Death>> {
         let worker = self.worker(revision.package.as_ref())?;
         let committed = self.link().committed.clone();
         if committed.as_ref().is_some_and(|it| it.number == revision.number) {
-            return Ok(worker);
+            return Ok(Ok(worker));
         }
+        let phase = self.enter(Phase::Running)?;
         let answer =
             worker.commit(revision.generation, &revision.library, &revision.type_key, &revision.graph);
-        match answer.map_err(|death| self.died(&death, "the graph was committed"))? {
+        drop(phase);
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(death) => return Ok(Err(death)),
+        };
+        match answer {
             Ok(accepted) => {
                 // Cells go on to name the last generation's types where there is no other.
                 if !revision.library.as_os_str().is_empty() {
@@ -163,7 +229,7 @@ impl Shared {
                 knowledge.types = accepted.types;
                 drop(knowledge);
                 self.link().committed = Some(revision.clone());
-                Ok(worker)
+                Ok(Ok(worker))
             }
             Err(Refusal::Load { message }) => Err(errors::plain("LoadError", message)),
             Err(Refusal::Edges { mismatches }) => {
@@ -183,7 +249,7 @@ impl Shared {
         if self.interrupts.is_pressed() {
             return errors::killed(&running, &lost);
         }
-        errors::worker_died(&death.description, &death.last_words, &running, work, &lost)
+        errors::worker_died(death, &running, work, &lost)
     }
 }
 
@@ -243,7 +309,8 @@ impl Host for CellHost {
     fn load_and_run(&self, library: &Path, function: &str) -> HostReply {
         let died = HostReply { control_lines: Vec::new(), died: true };
         let Some(shared) = self.0.upgrade() else { return died };
-        // The worker was started before the cell was compiled; if it is gone since, so are the variables.
+        // The worker was started before the cell was compiled; if it is gone since, so are the variables, and
+        // whoever waits for the cell decides whether to begin again.
         let Some(worker) = shared.link().worker.clone() else { return died };
         // evcxr believes that it runs, so it must, however often the user has pressed.
         let _phase = shared.interrupts.enter_anyway(Phase::RunningCell);

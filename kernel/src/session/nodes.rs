@@ -8,7 +8,6 @@ use brooklet_graph::wire::MimeBundle;
 
 use super::errors::{self, Result};
 use super::grammar::Call;
-use super::interrupts::Phase;
 use super::link::is_fresh;
 use super::run::{configured, given_nodes, names};
 use super::text::{self, Table};
@@ -137,12 +136,9 @@ impl Execution<'_> {
         let known = errors::problems(&diagnostics, &revision.sources, &[]);
         // Of unknown targets the worker could say nothing that is not said already.
         let targets: Vec<String> = targets.into_iter().filter(|it| graph.nodes.contains_key(it)).collect();
-        let worker = self.shared.commit(&revision)?;
-        // Decoding may read files, and those may be large.
-        let phase = self.shared.enter(Phase::Running)?;
-        let failures = worker.check(&targets, &inputs, &overrides);
-        drop(phase);
-        let failures = failures.map_err(|it| self.shared.died(&it, "it checked the targets"))?;
+        let failures = self
+            .shared
+            .ask(&revision, "it checked the targets", |worker| worker.check(&targets, &inputs, &overrides))?;
         let told: Vec<_> =
             failures.into_iter().filter(|it| known.is_none() || it.kind != "missing-input").collect();
         let failed = (!told.is_empty()).then(|| errors::failures(&told, graph, &revision.sources));

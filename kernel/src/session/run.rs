@@ -19,6 +19,7 @@ use super::interrupts::Phase;
 use super::text;
 use crate::engine::Stream;
 use crate::reload::Revision;
+use crate::worker::Worker;
 
 /// The picture of `%run`: a run that is over sooner shows one picture only.
 const PICTURE_AFTER: Duration = Duration::from_millis(40);
@@ -132,18 +133,22 @@ impl Execution<'_> {
         let delay = if request.picture { PICTURE_AFTER } else { PICTURE_IF_SLOW };
         let painter = Painter::start(self.run_view(revision, &request.targets), self.output.clone(), delay);
         *self.shared.painter() = Some(painter);
-        let phase = self.shared.enter(Phase::Running);
-        let answer = match &phase {
-            Ok(_) => Ok(worker.run(wire::Run {
+        let run = |worker: &Worker| {
+            let _phase = self.shared.enter(Phase::Running)?;
+            Ok(worker.run(wire::Run {
                 request: 0,
                 targets: request.targets.clone(),
                 show: request.show,
-                inputs,
+                inputs: inputs.clone(),
                 overrides: request.overrides.clone(),
-            })),
-            Err(error) => Err(error.clone()),
+            }))
         };
-        drop(phase);
+        let answer = match run(&worker) {
+            Ok(Err(death)) if self.shared.can_begin_again(&death) => {
+                self.shared.commit(revision).and_then(|worker| run(&worker))
+            }
+            answer => answer,
+        };
         let wall = started.elapsed();
         let tally = self.shared.tally().clone();
         let painter = self.shared.painter().take();

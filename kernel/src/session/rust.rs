@@ -23,6 +23,7 @@ use crate::build::image::{Image, Toolchain};
 use crate::cells::{CellCode, Cells, CellsConfig, CellsError, Notice};
 use crate::engine::{CellError, Output, Stream};
 use crate::reload::{self, Revision};
+use crate::worker::Death;
 
 /// What every cell starts from. Naming the image makes the compiler take polars and everything else from it;
 /// rust-analyzer reads sources instead, so for it there is no such crate.
@@ -40,6 +41,9 @@ impl Execution<'_> {
         // Also a cell of magics alone may end in blank lines; only a cell of code looks at the files.
         if body.trim().is_empty() {
             return Ok(());
+        }
+        if let Some(error) = errors::nested_too_deeply(body) {
+            return Err(error);
         }
         let revision = self.revision()?;
         let (commands, code) = split_commands(body);
@@ -71,16 +75,36 @@ impl Execution<'_> {
                 if let Some(cells) = self.shared.cells_at_hand() {
                     cells.warm_up();
                 }
-                if !uses.is_empty() {
-                    let request = Request { targets: uses, show: Show::Nothing, ..Request::default() };
-                    self.run_nodes(&revision, &request)?;
+                let code = format!("{commands}{code}");
+                let request = Request { targets: uses, show: Show::Nothing, ..Request::default() };
+                let once = || {
+                    if !request.targets.is_empty() {
+                        self.run_nodes(&revision, &request)?;
+                    }
+                    self.evaluate_once(&revision, &code, body)
+                };
+                match once()? {
+                    Err(death) if self.shared.can_begin_again(&death) => {
+                        once()?.map_err(|death| self.shared.died(&death, "the cell ran"))
+                    }
+                    end => end.map_err(|death| self.shared.died(&death, "the cell ran")),
                 }
-                self.evaluate(&revision, &format!("{commands}{code}"), body)
             }
         }
     }
 
     fn evaluate(&self, revision: &Arc<Revision>, code: &str, original: &str) -> Result<()> {
+        let end = self.evaluate_once(revision, code, original)?;
+        end.map_err(|death| self.shared.died(&death, "the cell ran"))
+    }
+
+    /// Has evcxr compile a cell and the worker run it. The inner error is a worker that died before it was done.
+    fn evaluate_once(
+        &self,
+        revision: &Arc<Revision>,
+        code: &str,
+        original: &str,
+    ) -> Result<std::result::Result<(), Death>> {
         self.shared.commit(revision)?;
         let cells = self.shared.cells_ready()?;
         {
@@ -110,10 +134,11 @@ impl Execution<'_> {
         }
         self.shared.screen.stream(Stream::Stderr, &last_words);
         match (reply, in_worker) {
-            (_, Some(Err(death))) => Err(self.shared.died(&death, "the cell ran")),
+            (_, Some(Err(death))) => Ok(Err(death)),
+            // It was gone when the cell was compiled.
             (Err(CellsError::WorkerDied), _) => {
-                self.shared.forget_worker();
-                Err(CellsError::WorkerDied.to_cell_error())
+                let worker = self.shared.link().worker.clone();
+                Ok(Err(worker.map(|it| it.death()).unwrap_or_default()))
             }
             (Err(error), _) => Err(error.to_cell_error()),
             (Ok(_), Some(Ok(reply))) if reply.failure.is_some() => {
@@ -124,7 +149,7 @@ impl Execution<'_> {
                 if let Some(content) = reply.content {
                     self.output.result(&content);
                 }
-                Ok(())
+                Ok(Ok(()))
             }
         }
     }
@@ -172,9 +197,7 @@ impl Shared {
     }
 
     fn cells_config(&self, image: &Image) -> CellsConfig {
-        if let Err(error) = Toolchain::find().and_then(|it| it.add_rust_src()) {
-            self.screen.stream(Stream::Stderr, &format!("warning: {error}\n"));
-        }
+        self.add_rust_src();
         let externs = image.externs.iter().map(|it| it.0.clone());
         CellsConfig {
             executable: crate::executable::path().unwrap_or_default(),
@@ -186,6 +209,28 @@ impl Shared {
             prelude: PRELUDE.to_owned(),
             generation: reload::CRATE.to_owned(),
             rehearsal: "df!(\"a\" => [1])?".to_owned(),
+        }
+    }
+
+    /// Has the standard library's sources installed if need be. That may wait for the network, so nobody waits for
+    /// it longer than for a moment, nor after an interrupt.
+    fn add_rust_src(&self) {
+        const MOMENT: Duration = Duration::from_secs(60);
+        let (added_tx, added_rx) = crossbeam_channel::bounded(1);
+        let add = move || {
+            let _ = added_tx.send(Toolchain::find().and_then(|it| it.add_rust_src()));
+        };
+        if thread::Builder::new().name("rust-src".into()).spawn(add).is_err() {
+            return;
+        }
+        let started = Instant::now();
+        while !self.interrupts.is_pressed() && started.elapsed() < MOMENT {
+            match added_rx.recv_timeout(Duration::from_millis(200)) {
+                Ok(Err(error)) => self.screen.stream(Stream::Stderr, &format!("warning: {error}\n")),
+                Err(crossbeam_channel::RecvTimeoutError::Timeout) => continue,
+                Ok(Ok(())) | Err(_) => {}
+            }
+            return;
         }
     }
 

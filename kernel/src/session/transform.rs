@@ -77,6 +77,9 @@ impl Execution<'_> {
             error.hint = Some("a lower-case Rust identifier, such as `prices`".to_owned());
             return Err(errors::usage(&error));
         }
+        if let Some(error) = errors::nested_too_deeply(body) {
+            return Err(error);
+        }
         let path = match call.value("--write") {
             Some(file) => self.written_path(call, &file)?,
             None => self.shared.transforms_directory().join(format!("{name}.rs")),
@@ -106,6 +109,12 @@ impl Execution<'_> {
 
     /// A file may be replaced only by who wrote it, and only as long as nobody else has changed it since.
     fn refuse_to_overwrite(&self, call: &Call, path: &Path, text: &str) -> Result<()> {
+        // Reading from a pipe, or writing to it, waits for whoever is at its other end.
+        if fs::metadata(path).is_ok_and(|it| !it.is_file()) {
+            let shown = path.strip_prefix(&self.shared.base).unwrap_or(path).display();
+            let message = format!("`{shown}` is there already, and no regular file");
+            return Err(errors::usage(&call.error(message)));
+        }
         let Ok(present) = fs::read(path) else { return Ok(()) };
         let ours = self.shared.knowledge().written.get(path).is_some_and(|it| it.as_bytes() == present);
         if ours || present == text.as_bytes() {

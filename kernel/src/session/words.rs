@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use brooklet_graph::literal::MAX_DEPTH as LITERAL_DEPTH;
+
 /// One word and where it stands in its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Word {
@@ -20,6 +22,61 @@ pub struct Unclosed {
     pub place: usize,
 }
 
+/// Goes through a text and knows what is open.
+#[derive(Debug, Default)]
+pub struct Scanner {
+    open: Vec<(char, usize)>,
+    quote: Option<(char, usize)>,
+    escaped: bool,
+    /// The last character that was not white space, within the present word.
+    before: Option<char>,
+}
+
+impl Scanner {
+    /// Takes the next character; says whether it parts words.
+    pub fn take(&mut self, at: usize, c: char) -> bool {
+        if let Some((mark, _)) = self.quote {
+            if self.escaped {
+                self.escaped = false;
+            } else if c == '\\' && mark == '"' {
+                self.escaped = true;
+            } else if c == mark {
+                self.quote = None;
+            }
+            self.before = Some(c);
+            return false;
+        }
+        if c.is_whitespace() && self.open.is_empty() {
+            self.before = None;
+            return true;
+        }
+        match c {
+            '"' | '\'' if matches!(self.before, None | Some('=' | '[' | '{' | '(' | ',' | ':')) => {
+                self.quote = Some((c, at));
+            }
+            '[' | '{' | '(' => self.open.push((c, at)),
+            ']' | '}' | ')' if self.open.last().is_some_and(|(opener, _)| closer(*opener) == c) => {
+                self.open.pop();
+            }
+            _ => {}
+        }
+        if !c.is_whitespace() {
+            self.before = Some(c);
+        }
+        false
+    }
+
+    /// How many brackets are open.
+    pub fn depth(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Whether a bracket is open, and not a quote.
+    pub fn in_bracket(&self) -> bool {
+        self.quote.is_none() && !self.open.is_empty()
+    }
+}
+
 /// Splits a line into words.
 ///
 /// # Errors
@@ -27,52 +84,32 @@ pub struct Unclosed {
 pub fn split(line: &str) -> Result<Vec<Word>, Unclosed> {
     let mut words = Vec::new();
     let mut start = None;
-    let mut open: Vec<(char, usize)> = Vec::new();
-    let mut quote: Option<(char, usize)> = None;
-    let mut escaped = false;
-    // The last character that was not white space, within the present word.
-    let mut before = None;
+    let mut scanner = Scanner::default();
     for (at, c) in line.char_indices() {
-        if let Some((mark, _)) = quote {
-            if escaped {
-                escaped = false;
-            } else if c == '\\' && mark == '"' {
-                escaped = true;
-            } else if c == mark {
-                quote = None;
-            }
-            before = Some(c);
-            continue;
-        }
-        if c.is_whitespace() && open.is_empty() {
-            if let Some(start) = start.take() {
-                words.push(Word { text: line[start..at].to_owned(), place: start..at });
-            }
-            before = None;
-            continue;
-        }
-        start.get_or_insert(at);
-        match c {
-            '"' | '\'' if matches!(before, None | Some('=' | '[' | '{' | '(' | ',' | ':')) => {
-                quote = Some((c, at))
-            }
-            '[' | '{' | '(' => open.push((c, at)),
-            ']' | '}' | ')' if open.last().is_some_and(|(opener, _)| closer(*opener) == c) => {
-                open.pop();
-            }
-            _ => {}
-        }
-        if !c.is_whitespace() {
-            before = Some(c);
+        if !scanner.take(at, c) {
+            start.get_or_insert(at);
+        } else if let Some(start) = start.take() {
+            words.push(Word { text: line[start..at].to_owned(), place: start..at });
         }
     }
-    if let Some((opener, place)) = quote.or(open.first().copied()) {
+    if let Some((opener, place)) = scanner.quote.or(scanner.open.first().copied()) {
         return Err(Unclosed { opener, place });
     }
     if let Some(start) = start {
         words.push(Word { text: line[start..].to_owned(), place: start..line.len() });
     }
     Ok(words)
+}
+
+/// The place of the first bracket that is nested deeper than literals may be.
+pub fn too_deep(line: &str) -> Option<usize> {
+    let mut scanner = Scanner::default();
+    let mut characters = line.char_indices();
+    let is_too_deep = |it: &(usize, char)| {
+        scanner.take(it.0, it.1);
+        scanner.depth() > LITERAL_DEPTH
+    };
+    characters.find(is_too_deep).map(|it| it.0)
 }
 
 fn closer(opener: char) -> char {
@@ -139,6 +176,15 @@ mod tests {
         assert_eq!(split("a=\"x"), Err(Unclosed { opener: '"', place: 2 }));
         assert_eq!(texts("a) ]"), ["a)", "]"]);
         assert_eq!(split("a=[1) b"), Err(Unclosed { opener: '[', place: 2 }));
+    }
+
+    #[test]
+    fn brackets_may_be_nested_as_deep_as_literals() {
+        let nested = |depth: usize| format!("a={}1{}", "[".repeat(depth), "]".repeat(depth));
+        assert_eq!(too_deep(&nested(LITERAL_DEPTH)), None);
+        assert_eq!(too_deep(&nested(LITERAL_DEPTH + 1)), Some(LITERAL_DEPTH + 2));
+        assert_eq!(too_deep(&format!("a=\"{}\"", "[".repeat(500))), None);
+        assert_eq!(too_deep(&"a=[1] ".repeat(500)), None);
     }
 
     #[test]

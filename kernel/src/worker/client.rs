@@ -1,31 +1,36 @@
 //! Starts a worker and speaks with it.
 //!
 //! Threads: `worker-reader` reads the protocol's socket and hands answers to the waiting call, everything
-//! else to the [`Listener`]; `worker-stdout` and `worker-stderr` read the pipes. All three end when the
-//! worker does. Calls block; at most one of each kind is under way, because the session executes one cell
-//! at a time. `interrupt` and `kill` may be called from any thread meanwhile.
+//! else to the [`Listener`]; `worker-writer` writes to it, so that no call waits for a worker that does not read;
+//! `worker-stdout` and `worker-stderr` read the pipes; `worker-end` waits for the process. All of them end when
+//! the process does, whoever may still hold the other ends of its descriptors. Calls block; at most one of each
+//! kind is under way, because the session executes one cell at a time. `interrupt` and `kill` may be called from
+//! any thread meanwhile.
+//!
+//! Guiding rule: no call waits for what cannot come. While one waits, the worker is asked for signs of life; one
+//! that gives none, or speaks nonsense, is ended and the call is told why.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::Shutdown;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use brooklet_graph::graph::{Graph, Literals};
 use brooklet_graph::wire::{
     self, Event, Failure, FromWorker, MimeBundle, Outcome, Refusal, Run, ToWorker, VERSION,
 };
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use super::entry::PROTOCOL_FD;
 use super::output::{self, Marks, Piece};
-use crate::build::BuildError;
 use crate::build::image::Image;
 use crate::engine::Stream;
 use crate::{executable, os};
@@ -36,6 +41,24 @@ const OUTPUT_GRACE: Duration = Duration::from_secs(2);
 const INTERRUPT_GRACE: Duration = Duration::from_millis(300);
 /// How many bytes of stderr are kept to explain a death.
 const LAST_WORDS: usize = 4000;
+/// Between two questions for a sign of life.
+const TICK: Duration = Duration::from_millis(250);
+/// A tick that takes longer than this says that the machine is busy, and nothing of the worker.
+const LATE_TICK: Duration = Duration::from_millis(400);
+/// So many ticks without any sign: the worker cannot be heard.
+const SILENT_TICKS: u32 = 7;
+/// How often in one call a worker that was stopped by a signal is resumed.
+const RESUMES: u32 = 5;
+/// How long loading the image may take until the worker says hello.
+const FIRST_WORD: Duration = Duration::from_secs(120);
+/// How long what is quick by nature may take.
+const QUICK: Duration = Duration::from_secs(20);
+/// How long a process that was killed, or has closed its link, may take to be gone.
+const END_GRACE: Duration = Duration::from_secs(2);
+/// The worker's exit code for a link that does not take what it writes.
+const LINK_LOST: i32 = 74;
+/// In the worker's environment, and in that of all forks of it: which worker it is.
+const TAG: &str = "BROOKLET_WORKER";
 
 /// Who wants to know what happens in the worker. Called from the reader threads; must not block for long.
 pub trait Listener: Send + Sync {
@@ -50,12 +73,16 @@ pub trait Listener: Send + Sync {
 }
 
 /// The end of a worker, as it is told to the user.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Death {
     /// `was killed by signal 6 (SIGABRT)`; reads after "the worker".
     pub description: String,
     /// The last that it printed to stderr, where the runtime says why.
     pub last_words: String,
+    /// Code of the user's had begun to run for the call.
+    pub had_begun: bool,
+    /// What code of the user's ran that is no step; reads after "while". May be empty.
+    pub doing: String,
 }
 
 /// A generation that took over.
@@ -77,25 +104,44 @@ pub struct CellReply {
 
 /// A running worker. Dropping it kills it.
 pub struct Worker {
-    pid: u32,
     shared: Arc<Shared>,
     next_request: AtomicU64,
 }
 
 struct Shared {
-    to_worker: Mutex<UnixStream>,
-    /// Waiting calls by request number; commits wait under their generation's negative.
-    answers: Mutex<BTreeMap<Key, Sender<FromWorker>>>,
+    pid: u32,
+    tag: String,
+    to_worker: Sender<ToWorker>,
+    socket: UnixStream,
+    answers: Mutex<Answers>,
+    listener: Arc<dyn Listener>,
+    /// Anything was heard since this was last looked at.
+    heard: AtomicBool,
+    /// Code of the user's has begun to run for the present call.
+    begun: AtomicBool,
+    /// What code of the user's does that is no step, by lane.
+    doing: Mutex<BTreeMap<String, String>>,
     marks: Arc<Marks>,
-    in_cell: AtomicBool,
+    /// Of the running cell; 0 if none runs.
+    nonce: AtomicU64,
     control_lines: Mutex<Vec<String>>,
     /// The end of what the present call printed to stderr.
     last_words: Mutex<VecDeque<u8>>,
-    child: Mutex<Child>,
-    /// Set once, when the socket has ended and the process was waited for.
-    status: Mutex<Option<ExitStatus>>,
+    /// How the process ended; set once, by the thread that waits for it.
+    end: Mutex<Option<ExitStatus>>,
+    ended: Condvar,
     /// Set when this kernel asked for the death.
     wanted: AtomicBool,
+    /// Why this kernel ended a worker that nobody wanted to end.
+    reason: Mutex<Option<String>>,
+}
+
+#[derive(Default)]
+struct Answers {
+    /// Waiting calls.
+    waiting: BTreeMap<Key, Sender<FromWorker>>,
+    /// Nothing will come any more.
+    is_over: bool,
 }
 
 /// What an answer belongs to.
@@ -112,26 +158,35 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Worker {
-    /// Starts a worker with the image; relative paths in user code count from `base`.
+    /// Starts a worker with the image; relative paths in user code count from `base`. `is_stopped` is asked now
+    /// and then whether it is still wanted.
     ///
     /// # Errors
     /// If the process cannot be started, or the image in it does not answer.
-    pub fn start(image: &Image, base: &Path, listener: Arc<dyn Listener>) -> Result<Worker, BuildError> {
-        let failed = |error: io::Error| BuildError::new(format!("the worker cannot be started: {error}"));
+    pub fn start(
+        image: &Image,
+        base: &Path,
+        listener: Arc<dyn Listener>,
+        is_stopped: &dyn Fn() -> bool,
+    ) -> Result<Worker, Death> {
+        let failed = |error: io::Error| Death::of(format!("cannot be started: {error}"));
         let (ours, theirs) = UnixStream::pair().map_err(failed)?;
+        let (alive_rx, alive_tx) = io::pipe().map_err(failed)?;
         let mut command = Command::new(executable::path().map_err(failed)?);
         let mut search = vec![image.std_directory.clone()];
         search.extend(std::env::var_os("LD_LIBRARY_PATH").iter().flat_map(std::env::split_paths));
+        let tag = uuid::Uuid::new_v4().to_string();
         command
             .arg("worker")
             .arg(&image.library)
             .current_dir(base)
             .env("LD_LIBRARY_PATH", std::env::join_paths(search).unwrap_or_default())
+            .env(TAG, &tag)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        os::pass_fd(&mut command, theirs.into(), PROTOCOL_FD);
         os::lead_group(&mut command);
+        os::pass_fd(&mut command, theirs.into(), PROTOCOL_FD);
         let mut child = command.spawn().map_err(failed)?;
         // The command holds the worker's end of the socket: while it is open here, no end would be seen.
         drop(command);
@@ -139,31 +194,42 @@ impl Worker {
         let stdout = child.stdout.take().expect("stdout is piped");
         let stderr = child.stderr.take().expect("stderr is piped");
         let from_worker = ours.try_clone().map_err(failed)?;
+        let writing = ours.try_clone().map_err(failed)?;
+        let (to_worker, messages) = unbounded();
         let shared = Arc::new(Shared {
-            to_worker: Mutex::new(ours),
+            pid,
+            tag,
+            to_worker,
+            socket: ours,
             answers: Mutex::default(),
+            listener,
+            heard: AtomicBool::new(false),
+            begun: AtomicBool::new(false),
+            doing: Mutex::default(),
             marks: Arc::default(),
-            in_cell: AtomicBool::new(false),
+            nonce: AtomicU64::new(0),
             control_lines: Mutex::default(),
             last_words: Mutex::default(),
-            child: Mutex::new(child),
-            status: Mutex::default(),
+            end: Mutex::default(),
+            ended: Condvar::new(),
             wanted: AtomicBool::new(false),
+            reason: Mutex::default(),
         });
         let hello = shared.expect(Key::Hello);
-        shared.clone().spawn_pipe_reader("worker-stdout", 0, Stream::Stdout, stdout, listener.clone());
-        shared.clone().spawn_pipe_reader("worker-stderr", 1, Stream::Stderr, stderr, listener.clone());
-        shared.clone().spawn_socket_reader(from_worker, listener);
-        let worker = Worker { pid, shared, next_request: AtomicU64::new(1) };
-        let greeted = worker.send(&ToWorker::Hello { version: VERSION }).and_then(|()| worker.answer(&hello));
-        match greeted {
-            Ok(FromWorker::Hello { version: VERSION }) => Ok(worker),
-            Ok(other) => Err(BuildError::new(format!("kernel and worker do not agree: {other:?}"))),
-            Err(death) => Err(BuildError {
-                message: format!("the worker {}", death.description),
-                output: death.last_words,
-                hint: Some("`brooklet doctor` checks the image".to_owned()),
-            }),
+        let alive = alive_rx.try_clone().map_err(failed)?;
+        shared.clone().spawn_pipe_reader("worker-stdout", 0, Stream::Stdout, stdout, alive);
+        shared.clone().spawn_pipe_reader("worker-stderr", 1, Stream::Stderr, stderr, alive_rx);
+        shared.clone().spawn_socket_reader(from_worker);
+        spawn("worker-writer", move || write(writing, &messages));
+        spawn("worker-end", {
+            let shared = shared.clone();
+            move || shared.wait_for_end(child, alive_tx)
+        });
+        let worker = Worker { shared, next_request: AtomicU64::new(1) };
+        worker.send(ToWorker::Hello { version: VERSION });
+        match worker.first_word(&hello, is_stopped)? {
+            FromWorker::Hello { version: VERSION } => Ok(worker),
+            other => Err(Death::of(format!("does not agree with the kernel: {other:?}"))),
         }
     }
 
@@ -175,14 +241,14 @@ impl Worker {
         type_key: &str,
         graph: &Graph,
     ) -> Result<Result<Committed, Refusal>, Death> {
-        let answer = self.shared.expect(Key::Commit(generation));
-        self.send(&ToWorker::Commit {
+        let answer = self.call(Key::Commit(generation));
+        self.send(ToWorker::Commit {
             generation,
             library: library.to_string_lossy().into_owned(),
             type_key: type_key.to_owned(),
             graph: graph.clone(),
-        })?;
-        match self.answer(&answer)? {
+        });
+        match self.answer(&answer, Some(QUICK))? {
             FromWorker::Committed { types, dropped, .. } => Ok(Ok(Committed { types, dropped })),
             FromWorker::Refused { problem, .. } => Ok(Err(problem)),
             other => Err(self.confused(&other)),
@@ -193,10 +259,9 @@ impl Worker {
     /// the answer names given inputs that nothing uses.
     pub fn run(&self, run: Run) -> Result<(Outcome, Vec<String>), Death> {
         let request = self.number();
-        locked(&self.shared.last_words).clear();
-        let answer = self.shared.expect(Key::Request(request));
-        self.send(&ToWorker::Run(Run { request, ..run }))?;
-        match self.answer(&answer)? {
+        let answer = self.call(Key::Request(request));
+        self.send(ToWorker::Run(Run { request, ..run }));
+        match self.answer(&answer, None)? {
             FromWorker::Done { outcome, unused_inputs, .. } => {
                 self.shared.marks.wait(request, OUTPUT_GRACE);
                 Ok((outcome, unused_inputs))
@@ -213,10 +278,10 @@ impl Worker {
         overrides: &Literals,
     ) -> Result<Vec<Failure>, Death> {
         let request = self.number();
-        let answer = self.shared.expect(Key::Request(request));
+        let answer = self.call(Key::Request(request));
         let (targets, inputs, overrides) = (targets.to_vec(), inputs.clone(), overrides.clone());
-        self.send(&ToWorker::Check { request, targets, inputs, overrides })?;
-        match self.answer(&answer)? {
+        self.send(ToWorker::Check { request, targets, inputs, overrides });
+        match self.answer(&answer, None)? {
             FromWorker::Checked { problems, .. } => Ok(problems),
             other => Err(self.confused(&other)),
         }
@@ -225,9 +290,9 @@ impl Worker {
     /// Why a node ran or was reused last.
     pub fn why(&self, node: &str) -> Result<String, Death> {
         let request = self.number();
-        let answer = self.shared.expect(Key::Request(request));
-        self.send(&ToWorker::Why { request, node: node.to_owned() })?;
-        match self.answer(&answer)? {
+        let answer = self.call(Key::Request(request));
+        self.send(ToWorker::Why { request, node: node.to_owned() });
+        match self.answer(&answer, Some(QUICK))? {
             FromWorker::Why { text, .. } => Ok(text),
             other => Err(self.confused(&other)),
         }
@@ -236,18 +301,18 @@ impl Worker {
     /// Runs one function of a cell's library. Returns with all output delivered.
     pub fn cell(&self, library: &Path, function: &str) -> Result<CellReply, Death> {
         let request = self.number();
-        let answer = self.shared.expect(Key::Request(request));
+        let answer = self.call(Key::Request(request));
         locked(&self.shared.control_lines).clear();
-        locked(&self.shared.last_words).clear();
-        self.shared.in_cell.store(true, Ordering::SeqCst);
+        // Never 0, which means that no cell runs.
+        let nonce = (uuid::Uuid::new_v4().as_u128() as u64).max(1);
+        self.shared.nonce.store(nonce, Ordering::SeqCst);
         let library = library.to_string_lossy().into_owned();
-        let done = self
-            .send(&ToWorker::Cell { request, library, function: function.to_owned() })
-            .and_then(|()| self.answer(&answer));
+        self.send(ToWorker::Cell { request, library, function: function.to_owned(), nonce });
+        let done = self.answer(&answer, None);
         if done.is_ok() {
             self.shared.marks.wait(request, OUTPUT_GRACE);
         }
-        self.shared.in_cell.store(false, Ordering::SeqCst);
+        self.shared.nonce.store(0, Ordering::SeqCst);
         match done? {
             FromWorker::CellDone { failure, .. } => {
                 let control_lines = std::mem::take(&mut *locked(&self.shared.control_lines));
@@ -259,88 +324,236 @@ impl Worker {
 
     /// Drops the variables that cells keep.
     pub fn forget_cells(&self) {
-        let _ = self.send(&ToWorker::ForgetCells);
+        self.send(ToWorker::ForgetCells);
     }
 
     /// Asks the driver to stop before the next step. Returns when it has noted that, or when it does not
     /// answer in time.
     pub fn interrupt(&self) {
         let noted = self.shared.expect(Key::Interrupt);
-        let _ = self.send(&ToWorker::Interrupt);
-        let _ = noted.recv_timeout(INTERRUPT_GRACE);
+        self.send(ToWorker::Interrupt);
+        if matches!(noted.recv_timeout(INTERRUPT_GRACE), Err(RecvTimeoutError::Timeout)) {
+            self.shared.resume();
+        }
     }
 
     /// Kills the worker and all that it started. Waiting calls answer with a `Death`.
     pub fn kill(&self) {
         self.shared.wanted.store(true, Ordering::SeqCst);
-        os::kill_group(self.pid);
+        self.shared.kill();
     }
 
     pub fn pid(&self) -> u32 {
-        self.pid
+        self.shared.pid
     }
 
     /// Whether the process still runs.
     pub fn is_alive(&self) -> bool {
-        locked(&self.shared.status).is_none()
+        locked(&self.shared.end).is_none()
+    }
+
+    /// How a worker ended that is not alive, for whoever finds that out later.
+    pub fn death(&self) -> Death {
+        self.shared.kill();
+        self.shared.marks.wait(u64::MAX, OUTPUT_GRACE);
+        let status = self.shared.wait(END_GRACE);
+        let wanted = self.shared.wanted.load(Ordering::SeqCst);
+        let reason = locked(&self.shared.reason).clone();
+        let words: Vec<u8> = locked(&self.shared.last_words).iter().copied().collect();
+        let doing: Vec<String> = locked(&self.shared.doing).values().cloned().collect();
+        Death {
+            description: reason.unwrap_or_else(|| describe(status, wanted)),
+            last_words: String::from_utf8_lossy(&words).trim().to_owned(),
+            had_begun: self.shared.begun.load(Ordering::SeqCst),
+            doing: doing.join(" and "),
+        }
     }
 
     fn number(&self) -> u64 {
         self.next_request.fetch_add(1, Ordering::SeqCst)
     }
 
-    fn send(&self, message: &ToWorker) -> Result<(), Death> {
-        wire::send(&mut *locked(&self.shared.to_worker), message).map_err(|_| self.death())
+    /// A new call, of which nothing is known yet.
+    fn call(&self, key: Key) -> Receiver<FromWorker> {
+        locked(&self.shared.last_words).clear();
+        self.shared.begun.store(false, Ordering::SeqCst);
+        self.shared.expect(key)
     }
 
-    fn answer(&self, from: &Receiver<FromWorker>) -> Result<FromWorker, Death> {
-        from.recv().map_err(|_| self.death())
+    fn send(&self, message: ToWorker) {
+        // A worker that is gone takes nothing, and its end is told by the answers.
+        let _ = self.shared.to_worker.send(message);
+    }
+
+    fn first_word(
+        &self,
+        from: &Receiver<FromWorker>,
+        is_stopped: &dyn Fn() -> bool,
+    ) -> Result<FromWorker, Death> {
+        let started = Instant::now();
+        loop {
+            match from.recv_timeout(TICK) {
+                Ok(message) => return Ok(message),
+                Err(RecvTimeoutError::Disconnected) => return Err(self.death()),
+                Err(RecvTimeoutError::Timeout) if is_stopped() => {
+                    self.kill();
+                    return Err(self.death());
+                }
+                Err(RecvTimeoutError::Timeout) if started.elapsed() > FIRST_WORD => {
+                    let seconds = FIRST_WORD.as_secs();
+                    return Err(self.give_up(format!("did not say a word in {seconds} s and was ended")));
+                }
+                Err(RecvTimeoutError::Timeout) => drop(self.shared.resume()),
+            }
+        }
+    }
+
+    /// Waits for an answer as long as the worker shows that it lives, and at most for the time.
+    fn answer(&self, from: &Receiver<FromWorker>, at_most: Option<Duration>) -> Result<FromWorker, Death> {
+        let started = Instant::now();
+        let (mut silent, mut resumed) = (0, 0);
+        loop {
+            let tick = Instant::now();
+            match from.recv_timeout(TICK) {
+                Ok(message) => {
+                    locked(&self.shared.doing).remove("run");
+                    return Ok(message);
+                }
+                Err(RecvTimeoutError::Disconnected) => return Err(self.death()),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if self.shared.heard.swap(false, Ordering::SeqCst) {
+                silent = 0;
+            } else if tick.elapsed() < LATE_TICK {
+                silent += 1;
+            }
+            if let Some(seconds) = at_most.filter(|it| started.elapsed() > *it).map(|it| it.as_secs()) {
+                return Err(self.give_up(format!("did not answer in {seconds} s and was ended")));
+            }
+            if self.shared.resume() {
+                resumed += 1;
+                silent = 0;
+                if resumed > RESUMES {
+                    return Err(
+                        self.give_up("was stopped by a signal again and again, and was ended".to_owned())
+                    );
+                }
+                let note = "note: the worker was stopped by a signal; it goes on\n";
+                self.shared.listener.output(Stream::Stderr, note);
+            }
+            if silent > SILENT_TICKS {
+                return Err(self.give_up(
+                    "could not be heard for two seconds and was ended (did code close its descriptors?)"
+                        .to_owned(),
+                ));
+            }
+            self.send(ToWorker::Ping);
+        }
+    }
+
+    fn give_up(&self, reason: String) -> Death {
+        self.shared.end_because(reason);
+        self.death()
     }
 
     /// An answer that fits no question means that the two sides differ: there is no going on.
     fn confused(&self, answer: &FromWorker) -> Death {
-        self.kill();
-        Death { description: format!("answered out of turn: {answer:?}"), last_words: String::new() }
-    }
-
-    /// Tells how the worker ended. Called when its socket has: the process is gone or going.
-    fn death(&self) -> Death {
-        os::kill_group(self.pid);
-        self.shared.marks.wait(u64::MAX, OUTPUT_GRACE);
-        let status = self.shared.reap();
-        let wanted = self.shared.wanted.load(Ordering::SeqCst);
-        Death {
-            description: describe(status, wanted),
-            last_words: {
-                let bytes: Vec<u8> = locked(&self.shared.last_words).iter().copied().collect();
-                String::from_utf8_lossy(&bytes).trim().to_owned()
-            },
-        }
+        self.give_up(format!("answered out of turn: {answer:?}"))
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.shared.wanted.store(true, Ordering::SeqCst);
-        let _ = locked(&self.shared.to_worker).shutdown(Shutdown::Both);
-        os::kill_group(self.pid);
-        self.shared.reap();
+        self.kill();
+        self.shared.wait(END_GRACE);
     }
+}
+
+impl Death {
+    fn of(description: String) -> Death {
+        Death { description, ..Death::default() }
+    }
+}
+
+/// Writes what is to be said until nobody says anything any more, or nobody listens.
+fn write(mut socket: UnixStream, messages: &Receiver<ToWorker>) {
+    for message in messages {
+        if let Err(error) = wire::send(&mut socket, &message) {
+            tracing::debug!("the worker does not listen: {error}");
+            let _ = socket.shutdown(Shutdown::Both);
+            return;
+        }
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) {
+    thread::Builder::new().name(name.to_owned()).spawn(run).expect("a thread can be started");
 }
 
 impl Shared {
     fn expect(&self, key: Key) -> Receiver<FromWorker> {
         let (sender, receiver) = unbounded();
-        locked(&self.answers).insert(key, sender);
+        let mut answers = locked(&self.answers);
+        if !answers.is_over {
+            answers.waiting.insert(key, sender);
+        }
         receiver
     }
 
-    fn reap(&self) -> Option<ExitStatus> {
-        let mut status = locked(&self.status);
-        if status.is_none() {
-            *status = locked(&self.child).wait().ok();
+    /// Kills the whole group, unless the process was reaped: then its number may be somebody else's.
+    fn kill(&self) {
+        let end = locked(&self.end);
+        if end.is_none() {
+            os::kill_group(self.pid);
         }
-        *status
+    }
+
+    /// Lets a process that a signal has stopped go on; whether there was need.
+    fn resume(&self) -> bool {
+        let end = locked(&self.end);
+        end.is_none() && os::resume_if_stopped(self.pid)
+    }
+
+    fn end_because(&self, reason: String) {
+        if locked(&self.end).is_none() {
+            locked(&self.reason).get_or_insert(reason);
+            self.kill();
+        }
+    }
+
+    fn wait(&self, at_most: Duration) -> Option<ExitStatus> {
+        let end = locked(&self.end);
+        let waited = self.ended.wait_timeout_while(end, at_most, |it| it.is_none());
+        *waited.unwrap_or_else(|it| it.into_inner()).0
+    }
+
+    /// Waits for the process, whoever may hold its descriptors, and ends what is left of it.
+    fn wait_for_end(&self, mut child: Child, alive: io::PipeWriter) {
+        os::wait_for_exit(self.pid);
+        // Before it is reaped: until then the number is its own.
+        os::kill_group(self.pid);
+        let mut end = locked(&self.end);
+        *end = child.wait().ok().or(Some(ExitStatus::from_raw(0)));
+        drop(end);
+        self.kill_forks();
+        // What it said before is still read; from forks and daemons that hold its descriptors nothing is.
+        let _ = self.socket.shutdown(Shutdown::Both);
+        drop(alive);
+        self.ended.notify_all();
+    }
+
+    /// Kills forks of the worker that have left its group: they hold all of its memory, and nobody knows of them.
+    /// Other programs that it started and that have left the group were meant to outlive it.
+    fn kill_forks(&self) {
+        let tag = format!("{TAG}={}", self.tag);
+        for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let Some(pid) = entry.file_name().to_str().and_then(|it| it.parse().ok()) else { continue };
+            let read = |name: &str| std::fs::read(entry.path().join(name)).unwrap_or_default();
+            let is_worker = read("cmdline").split(|it| *it == 0).nth(1) == Some(b"worker");
+            if is_worker && read("environ").split(|it| *it == 0).any(|it| it == tag.as_bytes()) {
+                os::kill_process(pid);
+            }
+        }
     }
 
     fn spawn_pipe_reader(
@@ -348,14 +561,15 @@ impl Shared {
         name: &str,
         index: usize,
         stream: Stream,
-        from: impl io::Read + Send + 'static,
-        listener: Arc<dyn Listener>,
+        from: impl io::Read + AsFd + Send + 'static,
+        alive: io::PipeReader,
     ) {
         let read = move || {
             let marks = self.marks.clone();
+            let listener = &self.listener;
             // Only fd 1 carries control lines.
-            let in_cell = || index == 0 && self.in_cell.load(Ordering::SeqCst);
-            output::read(from, index, &marks, &in_cell, &|piece| match piece {
+            let nonce = || if index == 0 { self.nonce.load(Ordering::SeqCst) } else { 0 };
+            output::read(from, alive, index, &marks, &nonce, &|piece| match piece {
                 Piece::Text(text) => {
                     if index == 1 {
                         let mut last_words = locked(&self.last_words);
@@ -373,60 +587,92 @@ impl Shared {
                 Piece::Mark(_) => {}
             });
         };
-        thread::Builder::new().name(name.to_owned()).spawn(read).expect("a thread can be started");
+        spawn(name, read);
     }
 
     /// Puts a question of user code to the frontend, without holding up the reader.
-    fn spawn_question(self: Arc<Shared>, listener: Arc<dyn Listener>, prompt: String, password: bool) {
+    fn spawn_question(self: Arc<Shared>, prompt: String, password: bool) {
         let wait = move || {
-            let text = listener.ask(&prompt, password);
+            let text = self.listener.ask(&prompt, password);
             // An answer to a worker that is gone is nobody's.
-            let _ = wire::send(&mut *locked(&self.to_worker), &ToWorker::Answer { text });
+            let _ = self.to_worker.send(ToWorker::Answer { text });
         };
-        thread::Builder::new().name("question".into()).spawn(wait).expect("a thread can be started");
+        spawn("question", wait);
     }
 
-    fn spawn_socket_reader(self: Arc<Shared>, mut from: UnixStream, listener: Arc<dyn Listener>) {
+    fn spawn_socket_reader(self: Arc<Shared>, mut from: UnixStream) {
         let read = move || {
-            // A message that cannot be read ends the conversation like a closed socket.
-            while let Ok(Some(message)) = wire::receive::<FromWorker>(&mut from) {
-                let key = match &message {
-                    FromWorker::Event { .. }
-                    | FromWorker::Display { .. }
-                    | FromWorker::Ask { .. }
-                    | FromWorker::CellValue { .. } => None,
-                    FromWorker::Hello { .. } => Some(Key::Hello),
-                    FromWorker::InterruptNoted => Some(Key::Interrupt),
-                    FromWorker::Committed { generation, .. } | FromWorker::Refused { generation, .. } => {
-                        Some(Key::Commit(*generation))
+            let nonsense = loop {
+                match wire::receive::<FromWorker>(&mut from) {
+                    Ok(Some(message)) => {
+                        self.heard.store(true, Ordering::SeqCst);
+                        self.clone().take(message);
                     }
-                    FromWorker::Done { request, .. }
-                    | FromWorker::Checked { request, .. }
-                    | FromWorker::Why { request, .. }
-                    | FromWorker::CellDone { request, .. } => Some(Key::Request(*request)),
-                };
-                match (key, message) {
-                    (None, FromWorker::Event { request, event }) => listener.event(request, event),
-                    (None, FromWorker::Display { bundle }) => listener.display(bundle),
-                    (None, FromWorker::CellValue { request, bundle }) => listener.value(request, bundle),
-                    (None, FromWorker::Ask { prompt, password }) => {
-                        self.clone().spawn_question(listener.clone(), prompt, password);
-                    }
-                    (None, _) => {}
-                    (Some(key), message) => {
-                        if let Some(waiting) = locked(&self.answers).remove(&key) {
-                            let _ = waiting.send(message);
-                        }
-                    }
+                    Ok(None) => break None,
+                    Err(error) => break Some(error),
+                }
+            };
+            match nonsense {
+                // A message that breaks off with the process is no nonsense.
+                Some(error) if self.wait(Duration::from_millis(100)).is_none() => self.end_because(format!(
+                    "spoke nonsense on its link to the kernel and was ended ({error}; did code write to its \
+                     descriptors?)"
+                )),
+                _ if self.wait(END_GRACE).is_none() => {
+                    self.end_because("has closed its link to the kernel and was ended".to_owned());
+                }
+                _ => {}
+            }
+            self.wait(END_GRACE);
+            // Dropping the senders wakes every waiting call.
+            let mut answers = locked(&self.answers);
+            answers.is_over = true;
+            answers.waiting.clear();
+        };
+        spawn("worker-reader", read);
+    }
+
+    fn take(self: Arc<Shared>, message: FromWorker) {
+        let key = match &message {
+            FromWorker::Event { .. }
+            | FromWorker::Display { .. }
+            | FromWorker::Ask { .. }
+            | FromWorker::CellBegan { .. }
+            | FromWorker::Doing { .. }
+            | FromWorker::Pong
+            | FromWorker::CellValue { .. } => None,
+            FromWorker::Hello { .. } => Some(Key::Hello),
+            FromWorker::InterruptNoted => Some(Key::Interrupt),
+            FromWorker::Committed { generation, .. } | FromWorker::Refused { generation, .. } => {
+                Some(Key::Commit(*generation))
+            }
+            FromWorker::Done { request, .. }
+            | FromWorker::Checked { request, .. }
+            | FromWorker::Why { request, .. }
+            | FromWorker::CellDone { request, .. } => Some(Key::Request(*request)),
+        };
+        match (key, message) {
+            (None, FromWorker::Event { request, event }) => {
+                if matches!(event, Event::WillRun { .. }) {
+                    self.begun.store(true, Ordering::SeqCst);
+                }
+                self.listener.event(request, event);
+            }
+            (None, FromWorker::CellBegan { .. }) => self.begun.store(true, Ordering::SeqCst),
+            (None, FromWorker::Doing { lane, what }) => {
+                let mut doing = locked(&self.doing);
+                if what.is_empty() { drop(doing.remove(&lane)) } else { drop(doing.insert(lane, what)) }
+            }
+            (None, FromWorker::Display { bundle }) => self.listener.display(bundle),
+            (None, FromWorker::CellValue { request, bundle }) => self.listener.value(request, bundle),
+            (None, FromWorker::Ask { prompt, password }) => self.spawn_question(prompt, password),
+            (None, _) => {}
+            (Some(key), message) => {
+                if let Some(waiting) = locked(&self.answers).waiting.remove(&key) {
+                    let _ = waiting.send(message);
                 }
             }
-            let _ = from.shutdown(Shutdown::Both);
-            os::kill_group(locked(&self.child).id());
-            self.reap();
-            // Dropping the senders wakes every waiting call.
-            locked(&self.answers).clear();
-        };
-        thread::Builder::new().name("worker-reader".into()).spawn(read).expect("a thread can be started");
+        }
     }
 }
 
@@ -435,6 +681,9 @@ fn describe(status: Option<ExitStatus>, wanted: bool) -> String {
     match (status.signal(), status.code()) {
         (Some(libc::SIGKILL), _) if wanted => "was stopped".to_owned(),
         (Some(signal), _) => format!("was killed by signal {signal} ({})", signal_name(signal)),
+        (None, Some(LINK_LOST)) => {
+            "could not write to its link to the kernel (did code close its descriptors?) and ended".to_owned()
+        }
         (None, Some(code)) => format!("ended by itself with exit code {code}"),
         (None, None) => "is gone".to_owned(),
     }

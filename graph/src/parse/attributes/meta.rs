@@ -9,6 +9,10 @@ use crate::parse::tokens::{Lexed, Range, plain};
 use crate::source::Span;
 use crate::spec::Literal;
 
+/// Brackets in the brackets of an attribute, at most: conditions are sent as JSON, whose reader ends at 128 levels,
+/// and each of ours makes two.
+pub(super) const MAX_DEPTH: usize = 32;
+
 /// One argument.
 #[derive(Clone, Debug)]
 pub(super) struct Meta {
@@ -83,6 +87,19 @@ impl Mistake {
     pub fn diagnostic(self, attribute: &str) -> Diagnostic {
         Diagnostic::error("attribute-syntax", format!("`#[{attribute}]`: {}", self.message)).at(self.span, "")
     }
+}
+
+/// The first bracket among the arguments that is nested too deeply.
+pub(super) fn too_deep(lexed: &Lexed<'_>, range: Range) -> Option<usize> {
+    let mut depth = 0;
+    (range.start..range.end).find(|it| {
+        match lexed.kind(*it) {
+            Some(Kind::Open(_)) => depth += 1,
+            Some(Kind::Close(_)) => depth -= 1,
+            _ => {}
+        }
+        depth > MAX_DEPTH
+    })
 }
 
 /// Reads the arguments between two brackets.

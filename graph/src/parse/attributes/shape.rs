@@ -10,7 +10,7 @@ mod parts;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Own;
-use super::meta::{Body, Expr, Meta, Mistake, expr, metas, pieces, text_of};
+use super::meta::{Body, Expr, MAX_DEPTH, Meta, Mistake, expr, metas, pieces, text_of, too_deep};
 use crate::diagnostic::Diagnostic;
 use crate::parse::lex::Kind;
 use crate::parse::tokens::{Lexed, Range, plain};
@@ -110,7 +110,13 @@ impl Reader<'_, '_> {
     /// The arguments, or that there must be some.
     fn arguments(&self, own: &Own) -> Result<Range, Mistake> {
         match own.arguments {
-            Some(range) if range.start < range.end => Ok(range),
+            Some(range) if range.start < range.end => match too_deep(self.lexed, range) {
+                Some(bracket) => {
+                    let message = format!("its arguments are nested more than {MAX_DEPTH} deep");
+                    Err(Mistake::new(self.lexed.span(Range::new(bracket, bracket + 1)), message))
+                }
+                None => Ok(range),
+            },
             _ => Err(Mistake::new(own.span, "its arguments are missing")),
         }
     }

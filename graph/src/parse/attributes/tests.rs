@@ -116,6 +116,21 @@ const VARIANTS: &str = "#[config(when(region = \"us\"))] pub fn rate__us() -> f6
     pub fn total(rate: f64) -> f64 { rate }";
 
 #[test]
+fn arguments_are_nested_so_deep_that_they_can_be_sent() {
+    let nested = |depth: usize| {
+        let (open, close) = ("all(when(b = 1), ".repeat(depth), ")".repeat(depth));
+        format!("#[config({open}when(a = 1){close})] pub fn f() -> f64 {{ 1.0 }}")
+    };
+    refused(&nested(32), "attribute-syntax", "(");
+    let (sources, modules) = sources(&[&nested(31)]);
+    let parsed = parse(&sources, &modules);
+    assert_eq!(parsed.diagnostics, []);
+    let sent = serde_json::to_string(&parsed.files).expect("specs can be sent");
+    let read: Vec<std::sync::Arc<crate::spec::FileSpec>> = serde_json::from_str(&sent).expect("and read");
+    assert_eq!(read, parsed.files);
+}
+
+#[test]
 fn a_variant_is_chosen_by_the_configuration() {
     for (region, function) in [("us", "f0::rate__us"), ("uk", "f0::rate__uk"), ("\"ie\"", "f0::rate__uk")] {
         let (graph, problems) = graph_with(&[VARIANTS], &[("region", region)]);

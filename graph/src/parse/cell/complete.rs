@@ -168,6 +168,15 @@ mod tests {
     }
 
     #[test]
+    fn cells_that_are_nested_too_deeply_are_judged_without_asking_for_more() {
+        for open in ["(", "[", "{", "f([", "{ (", "-(", "%%transform a\n("] {
+            let (first, rest) = open.split_at(open.len() - 1);
+            let code = format!("{first}{}", rest.repeat(50_000));
+            assert_eq!(completeness(&code), Completeness::Invalid, "{open}");
+        }
+    }
+
+    #[test]
     fn the_identifier_under_the_cursor() {
         let code = "let größe = spend.mean();";
         let at = |byte| identifier_at(code, byte).map(|it| &code[it.0..it.1]);

@@ -20,9 +20,14 @@ fn plan(code: &str) -> (String, Vec<String>, Vec<String>) {
 fn plan_with(code: &str, variables: &[&str]) -> (String, Vec<String>, Vec<String>) {
     let variables: Vec<String> = variables.iter().map(|it| (*it).to_owned()).collect();
     match rewrite(code, &scope(), &variables) {
-        CellPlan::Rust { code, uses, shadowed } => (code, uses, shadowed),
+        CellPlan::Rust { code, uses, shadowed } => (without_marks(&code), uses, shadowed),
         other => panic!("{code}: {other:?}"),
     }
+}
+
+/// Without what tells the cell's own output; `the_cells_own_output_is_marked` looks at that.
+fn without_marks(code: &str) -> String {
+    code.replace("brooklet::cell::began(); ", "").replace(" brooklet::cell::ended();", "")
 }
 
 fn uses(code: &str) -> Vec<String> {
@@ -55,6 +60,26 @@ fn the_last_expression_is_shown() {
     assert_eq!(plan("1 + 1").0, "brooklet::show!(1 + 1);");
     assert_eq!(plan("vec![1]").0, "brooklet::show!(vec![1]);");
     assert_eq!(plan("1 + 1;").0, "1 + 1;");
+}
+
+#[test]
+fn the_cells_own_output_is_marked() {
+    let marked = |code: &str| match rewrite(code, &scope(), &[]) {
+        CellPlan::Rust { code, .. } => code,
+        other => panic!("{code}: {other:?}"),
+    };
+    let (began, ended) = ("brooklet::cell::began();", "brooklet::cell::ended();");
+    assert_eq!(marked("1 + 1"), format!("{began} brooklet::show!(1 + 1); {ended}"));
+    assert_eq!(marked("f()?;"), format!("{began} brooklet::raise!(f())?; {ended}"));
+    assert_eq!(
+        marked("use a::b;\n/// Doc.\nfn f() {}\nlet x = 1; // one\nfn g() {}\nf();\nstruct S;\n"),
+        format!(
+            "use a::b;\n/// Doc.\nfn f() {{}}\n{began} let x = 1; // one\nfn g() {{}}\nf(); {ended}\nstruct S;\n"
+        )
+    );
+    for items in ["fn f() {}", "use a::b;", "thread_local! { static A: u8 = 1; }"] {
+        assert_eq!(marked(items), items);
+    }
 }
 
 #[test]

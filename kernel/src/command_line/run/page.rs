@@ -2,7 +2,12 @@
 //!
 //! Results are shown as the notebook shows them, `text/html` first. Tables and pictures take their
 //! colours from JupyterLab's `--jp-*` properties, so the page defines those, for light and for dark.
+//!
+//! Guiding rule: opening a page runs nothing. Markdown may hold any HTML, so what becomes of it is sanitized;
+//! what cells put out was made by code that ran here anyway, and is shown as it is.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt::Write;
 
 use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
@@ -97,10 +102,57 @@ fn markdown(source: &str, headings: &mut Vec<Heading>) -> String {
             _ => {}
         }
     }
-    let mut html = String::from("<section class=\"prose\">\n");
+    let mut html = String::new();
     pulldown_cmark::html::push_html(&mut html, events.into_iter());
-    html.push_str("</section>\n");
-    html
+    format!("<section class=\"prose\">\n{}</section>\n", sanitized(&html))
+}
+
+/// HTML in which nothing runs: no scripts, no handlers, no addresses that are code, no styles for the page.
+///
+/// It is read as a browser reads it and written anew, so it cannot close elements of the page around it either.
+fn sanitized(html: &str) -> String {
+    const CODE: [&str; 6] = ["h-k", "h-s", "h-n", "h-c", "h-m", "h-t"];
+    const STYLES: [&str; 12] = [
+        "background-color",
+        "color",
+        "font-size",
+        "font-style",
+        "font-weight",
+        "height",
+        "margin-left",
+        "max-width",
+        "text-align",
+        "text-decoration",
+        "vertical-align",
+        "width",
+    ];
+    ammonia::Builder::default()
+        .add_tags(&["input", "tfoot"])
+        // For lists of tasks. A field to type into would look like a question of the page's.
+        .add_tag_attributes("input", &["type", "checked", "disabled"])
+        .set_tag_attribute_value("input", "type", "checkbox")
+        .add_tag_attributes("a", &["name"])
+        .add_tag_attributes("details", &["open"])
+        // Anchors of headings, and those that people set by hand.
+        .add_generic_attributes(&["id", "style"])
+        .filter_style_properties(HashSet::from(STYLES))
+        .add_allowed_classes("span", &CODE)
+        .add_url_schemes(&["data"])
+        .attribute_filter(only_images_as_data)
+        .clean(html)
+        .to_string()
+}
+
+/// Takes `data:` addresses away, except from images: elsewhere they may be whole pages.
+fn only_images_as_data<'u>(element: &str, attribute: &str, value: &'u str) -> Option<Cow<'u, str>> {
+    const IMAGE: &str = "data:image/";
+    // As browsers read an address: blanks and control characters do not count, neither does case.
+    let counts = |it: &char| !it.is_ascii_whitespace() && !it.is_ascii_control();
+    let start: String = value.chars().filter(counts).take(IMAGE.len()).collect();
+    let start = start.to_ascii_lowercase();
+    let is_text = !matches!(attribute, "href" | "src" | "cite");
+    let is_image = (element, attribute) == ("img", "src") && start == IMAGE;
+    (is_text || is_image || !start.starts_with("data:")).then_some(Cow::Borrowed(value))
 }
 
 fn number(level: HeadingLevel) -> usize {
@@ -211,5 +263,98 @@ mod tests {
         for part in ["<nav", "href=\"#run\"", "href=\"#run.1\"", "<h2 id=\"run.1\">"] {
             assert!(html.contains(part), "{part} is not in\n{html}");
         }
+    }
+
+    fn prose(markdown: &str) -> String {
+        super::markdown(markdown, &mut Vec::new())
+    }
+
+    #[test]
+    fn nothing_in_markdown_runs() {
+        let html = prose(
+            "Text <script>alert(1)</script> goes on\n\n<script>\nalert(2)\n</script>\n\n\
+             <img src=\"x.png\" onerror=\"alert(3)\"> <b onclick=alert(4)>bold</b>\n\n\
+             [a](javascript:alert(5)) <a href=\"JaVa\tScript:alert(6)\">b</a>\n\n\
+             <a href=\" javascript:alert(7)\">c</a> <a href=\"data:text/html,alert(8)\">d</a>\n\n\
+             <a href=\"&#106;avascript:alert(9)\">e</a> <img src=\"DATA:text/html,alert(10)\">\n\n\
+             <iframe src=\"javascript:alert(11)\"></iframe>\n\n\
+             <svg onload=alert(12)><script>alert(13)</script></svg>\n\n\
+             <style>body { display: none }</style>\n\n\
+             <form action=\"javascript:alert(14)\"><button>f</button></form>\n\n\
+             <meta http-equiv=\"refresh\" content=\"0;url=javascript:alert(15)\">\n\n\
+             <object data=\"javascript:alert(16)\"></object> <input type=\"password\">\n\n\
+             <math><mtext><img src onerror=alert(17)></mtext></math>\n\n\
+             ```rust\n\"</code><script>alert(18)</script>\"\n```\n",
+        );
+        let text = ["&lt;/code&gt;&lt;script&gt;alert(18)&lt;/script&gt;", "<p>Text ", "bold"];
+        for part in text {
+            assert!(html.contains(part), "{part} is not in\n{html}");
+        }
+        let without_code = html.replace(text[0], "");
+        for part in [
+            "<script",
+            "onerror",
+            "onclick",
+            "onload",
+            "javascript",
+            "data:",
+            "alert(5",
+            "<iframe",
+            "<svg",
+            "<style",
+            "<form",
+            "<meta",
+            "<object",
+            "password",
+        ] {
+            assert!(!without_code.to_lowercase().contains(part), "{part} is in\n{html}");
+        }
+        assert!(!prose("</section></main><h1>").contains("</main>"), "the page around it is out of reach");
+    }
+
+    #[test]
+    fn what_formats_text_is_kept() {
+        let html = prose(
+            "## A *title*\n\nSome **bold** `code`, ~~gone~~, [a link](other.ipynb \"there\"), \
+             <https://example.org>, [mail](mailto:a@example.org), [below](#here).\n\n\
+             ![a plot](plot.png) ![inline](data:image/png;base64,iVBORw0KGgo=)\n\n\
+             | left | right |\n|:--|--:|\n| 1 | 2 |\n\n- [ ] open\n- [x] done\n\n3. third\n\n> quoted\n\n\
+             $a < b$ and $$\\sum_{i=1}^n x_i & y$$\n\n\
+             <details open><summary>more</summary>x<sub>1</sub><br>\
+             <span style=\"color: red; position: fixed\">red</span></details>\n\n\
+             <a name=\"here\"></a>\n\n---\n\n```rust\nlet x = \"a\";\n```\n",
+        );
+        for part in [
+            "<h2 id=\"a-title\">A <em>title</em></h2>",
+            "<strong>bold</strong>",
+            "<code>code</code>",
+            "<del>gone</del>",
+            "href=\"other.ipynb\"",
+            "title=\"there\"",
+            "href=\"https://example.org\"",
+            "href=\"mailto:a@example.org\"",
+            "href=\"#here\"",
+            "<img src=\"plot.png\" alt=\"a plot\">",
+            "src=\"data:image/png;base64,iVBORw0KGgo=\"",
+            "<table>",
+            "text-align:",
+            "type=\"checkbox\"",
+            "checked=\"\"",
+            "disabled=\"\"",
+            "<ol start=\"3\">",
+            "<blockquote>",
+            "$a &lt; b$",
+            "\\sum_{i=1}^n x_i &amp; y",
+            "<details open=\"\"><summary>more</summary>",
+            "<sub>1</sub><br>",
+            "color:",
+            "<a name=\"here\"",
+            "<hr>",
+            "<span class=\"h-k\">let</span>",
+            "<span class=\"h-s\">\"a\"</span>",
+        ] {
+            assert!(html.contains(part), "{part} is not in\n{html}");
+        }
+        assert!(!html.contains("position"), "{html}");
     }
 }

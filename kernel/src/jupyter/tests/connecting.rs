@@ -1,12 +1,16 @@
 //! The connection file, the first messages, signatures, the heartbeat.
 
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+
 use serde_json::{Value as Json, json};
 
 use super::frontend::{Frontend, PATIENCE, TestKernel};
+use super::toy::Shared;
 use crate::jupyter::Error;
 use crate::jupyter::connection::{Connection, Ports};
 use crate::jupyter::sockets::Channel;
-use crate::jupyter::wire::{DELIMITER, Key};
+use crate::jupyter::wire::{DELIMITER, Key, REMEMBERED, Signatures};
 
 #[test]
 fn kernel_info_comes_on_shell_and_control() {
@@ -119,6 +123,54 @@ fn without_a_key_nothing_is_signed() {
     let kernel = TestKernel::start_in(directory, &json!({ "transport": "ipc", "ip": ip, "key": "" }));
     let frontend = kernel.frontend();
     assert_eq!(frontend.ask("kernel_info_request", &json!({}))["status"], "ok");
+    // Nothing tells a message that is sent again from one that is meant twice.
+    let header = br#"{"msg_id":"x","msg_type":"comm_info_request","session":"s"}"#.to_vec();
+    let body = [header, b"{}".to_vec(), b"{}".to_vec(), b"{}".to_vec()];
+    let frames = [&[DELIMITER.to_vec(), Vec::new()][..], &body].concat();
+    for _ in 0..2 {
+        frontend.send_frames(Channel::Shell, frames.clone());
+        assert_eq!(frontend.receive(Channel::Shell).unwrap().kind, "comm_info_reply");
+    }
+}
+
+#[test]
+fn a_message_that_is_sent_again_is_dropped_on_all_channels() {
+    let kernel = TestKernel::start();
+    let frontend = kernel.frontend();
+    let header = br#"{"msg_id":"x","msg_type":"execute_request","session":"s"}"#.to_vec();
+    let body = [header, b"{}".to_vec(), b"{}".to_vec(), br#"{"code":"count"}"#.to_vec()];
+    let signature = Key::new("a secret").sign(&body);
+    let frames = |signature: Vec<u8>| [&[DELIMITER.to_vec(), signature][..], &body].concat();
+    frontend.send_frames(Channel::Shell, frames(signature.clone()));
+    assert_eq!(frontend.receive(Channel::Shell).unwrap().kind, "execute_reply");
+    for channel in [Channel::Shell, Channel::Control, Channel::Stdin] {
+        frontend.send_frames(channel, frames(signature.clone()));
+        // The same signature, otherwise written.
+        frontend.send_frames(channel, frames(signature.to_ascii_uppercase()));
+    }
+    // Each channel is read in order: once these are answered, all of the above has been seen.
+    frontend.ask_on(Channel::Control, "kernel_info_request", &json!({}));
+    let cell = frontend.execute("count");
+    frontend.begins(&cell, "count", 2);
+    frontend.expect(&cell, "execute_result");
+    frontend.ends_well(&cell, 2);
+    assert_eq!(kernel.toy.executed.lock().unwrap().len(), 2);
+}
+
+#[test]
+fn the_memory_for_signatures_is_bounded() {
+    let signature = |number: usize| {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&number.to_le_bytes());
+        bytes
+    };
+    let mut signatures = Signatures::default();
+    assert!((0..REMEMBERED).all(|number| signatures.remember(signature(number))));
+    assert!(!(0..REMEMBERED).any(|number| signatures.remember(signature(number))));
+    // One more makes it forget the oldest, and only that.
+    assert!(signatures.remember(signature(REMEMBERED)));
+    assert!(!(1..=REMEMBERED).any(|number| signatures.remember(signature(number))));
+    assert!(signatures.remember(signature(0)));
 }
 
 #[test]
@@ -158,6 +210,19 @@ fn what_the_kernel_cannot_do_is_refused_in_words() {
     assert!(read(&json!({ "key": "k", "signature_scheme": "hmac-md5" })).unwrap_err().contains("hmac-md5"));
     assert!(read(&json!({ "shell_port": 70_000 })).unwrap_err().contains("`shell_port`"));
     assert!(read(&json!([])).unwrap_err().contains("not a JSON object"));
+    for value in [json!(12345), json!(true), json!(["secret"]), json!({ "key": "secret" })] {
+        for name in ["key", "transport", "ip", "signature_scheme"] {
+            let refused = read(&json!({ name: value })).unwrap_err();
+            assert!(refused.starts_with(&format!("`{name}` must be text, and is ")), "{refused}");
+        }
+    }
+    assert!(read(&json!({ "key": null })).unwrap_err().contains("`key` is null"));
+    for port in [json!(-1), json!(1.5), json!(true), json!("x"), json!([5])] {
+        assert_eq!(read(&json!({ "hb_port": port })).unwrap_err(), "`hb_port` is not a port");
+    }
+    let twice = json!({ "shell_port": 5, "stdin_port": 6, "hb_port": "5" });
+    assert_eq!(read(&twice).unwrap_err(), "`shell_port` and `hb_port` are the same port");
+    assert!(read(&json!({ "transport": "ipc", "ip": "@abstract" })).unwrap_err().contains("names no file"));
     let lenient = json!({ "curve_publickey": null, "shell_port": "5", "iopub_port": null, "hb_port": 7 });
     let ports = Ports { shell: 5, heartbeat: 7, ..Ports::default() };
     assert_eq!(read(&lenient), Ok(ports));
@@ -169,12 +234,44 @@ fn what_the_kernel_cannot_do_is_refused_in_words() {
 fn a_port_in_use_is_reported() {
     let kernel = TestKernel::start_tcp();
     let Error::Socket { endpoint, .. } =
-        crate::jupyter::serve(&kernel.file, std::sync::Arc::new(super::toy::Shared(kernel.toy.clone())))
-            .unwrap_err()
+        crate::jupyter::serve(&kernel.file, Arc::new(Shared(kernel.toy.clone())), None).unwrap_err()
     else {
         panic!("the ports are taken");
     };
     assert_eq!(endpoint, kernel.connection().endpoint(kernel.connection().ports.shell));
+}
+
+#[test]
+fn a_second_kernel_on_the_sockets_of_a_living_one_is_refused() {
+    let kernel = TestKernel::start();
+    let frontend = kernel.frontend();
+    let refused = crate::jupyter::serve(&kernel.file, Arc::new(Shared(kernel.toy.clone())), None);
+    let refused = refused.unwrap_err().to_string();
+    let endpoint = kernel.connection().endpoint(kernel.connection().ports.shell);
+    assert!(refused.starts_with(&format!("cannot bind `{endpoint}`: another kernel listens")), "{refused}");
+    // The first one is as it was, for those who are connected and for those who come.
+    assert_eq!(frontend.ask("kernel_info_request", &json!({}))["status"], "ok");
+    frontend.ignore_the_rest();
+    assert_eq!(kernel.frontend().ask("kernel_info_request", &json!({}))["status"], "ok");
+    assert_eq!(kernel.socket_files().len(), 5);
+}
+
+#[test]
+fn what_a_killed_kernel_left_is_replaced() {
+    let mut kernel = TestKernel::start();
+    let connection = kernel.connection();
+    let frontend = kernel.frontend();
+    frontend.send(Channel::Control, "shutdown_request", &json!({}));
+    frontend.ignore_the_rest();
+    kernel.join();
+    let Ports { shell, control, stdin, iopub, heartbeat } = connection.ports;
+    for port in [shell, control, stdin, iopub, heartbeat] {
+        drop(UnixListener::bind(connection.socket_file(port)).unwrap());
+    }
+    assert_eq!(kernel.socket_files().len(), 5);
+    let next = TestKernel::start_from(kernel.directory.clone());
+    assert_eq!(next.connection().ports, connection.ports);
+    assert_eq!(next.frontend().ask("kernel_info_request", &json!({}))["status"], "ok");
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! Shutdown, and the next kernel on the same ports.
+//! Shutdown, by request and by signal, and the next kernel on the same ports.
 
+use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -7,6 +8,7 @@ use serde_json::json;
 
 use super::frontend::{Frontend, Sent, TestKernel};
 use crate::jupyter::sockets::Channel;
+use crate::signals::{SIGHUP, SIGTERM};
 
 /// Asks for the end and reads what all are told of it.
 #[track_caller]
@@ -98,6 +100,58 @@ fn shutdown_ends_the_wait_for_input() {
     frontend.idle(&cell);
     kernel.join();
     frontend.nothing_unread();
+}
+
+#[test]
+fn a_signal_ends_the_kernel_as_a_shutdown_does() {
+    for signal in [SIGTERM, SIGHUP] {
+        let mut kernel = TestKernel::start();
+        let frontend = kernel.frontend();
+        let cell = frontend.execute("wait");
+        frontend.begins(&cell, "wait", 1);
+        let queued = frontend.execute("echo never");
+        // Shell in order: when this is answered, the cell is in the queue.
+        frontend.ask("comm_info_request", &json!({}));
+        kernel.signal(signal);
+        frontend.busy(&queued);
+        assert_eq!(frontend.reply(&queued, "execute_reply")["status"], "aborted");
+        frontend.idle(&queued);
+        assert_eq!(frontend.expect(&cell, "error")["ename"], "Interrupted");
+        assert_eq!(frontend.reply(&cell, "execute_reply")["status"], "error");
+        frontend.idle(&cell);
+        kernel.join();
+        frontend.nothing_unread();
+        assert_eq!(kernel.toy.shutdowns.load(Ordering::SeqCst), 1);
+        assert_eq!(kernel.socket_files().len(), 0);
+    }
+}
+
+#[test]
+fn a_signal_during_a_shutdown_changes_nothing() {
+    let mut kernel = TestKernel::start();
+    let frontend = kernel.frontend();
+    shut_down(&frontend, Channel::Control, false);
+    kernel.signal(SIGTERM);
+    kernel.join();
+    frontend.nothing_unread();
+    assert_eq!(kernel.toy.shutdowns.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn the_sockets_of_ipc_are_their_owners_and_go_with_the_kernel() {
+    let mut kernel = TestKernel::start();
+    let frontend = kernel.frontend();
+    frontend.ask("kernel_info_request", &json!({}));
+    let files = kernel.socket_files();
+    assert_eq!(files.len(), 5, "{files:?}");
+    for file in files {
+        let mode = file.symlink_metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", file.display());
+    }
+    shut_down(&frontend, Channel::Control, false);
+    kernel.join();
+    frontend.nothing_unread();
+    assert_eq!(kernel.socket_files().len(), 0);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::os::unix::fs::FileTypeExt;
 use std::panic::Location;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,7 +18,8 @@ use serde_json::{Value as Json, json};
 use super::toy::{Shared, Toy};
 use crate::jupyter::Options;
 use crate::jupyter::connection::Connection;
-use crate::jupyter::io::Kernel;
+use crate::jupyter::io::{Event, Kernel};
+use crate::jupyter::outputs::Events;
 use crate::jupyter::sockets::Channel;
 use crate::jupyter::sockets::client::{Client, Subscriber};
 use crate::jupyter::wire::{DELIMITER, Key};
@@ -30,6 +32,7 @@ pub struct TestKernel {
     pub toy: Arc<Toy>,
     pub file: PathBuf,
     pub directory: Arc<tempfile::TempDir>,
+    events: Events,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -58,10 +61,11 @@ impl TestKernel {
         let file = directory.path().join("connection.json");
         let toy = Arc::<Toy>::default();
         let history = Some(directory.path().join("cache/history.jsonl"));
-        let options = Options { history, end_with_parent: false };
+        let options = Options { history, end_with_parent: false, signals: None };
         let kernel = Kernel::bind(&file, Arc::new(Shared(toy.clone())), options).unwrap();
+        let events = kernel.events.clone();
         let thread = Some(std::thread::spawn(move || kernel.run()));
-        TestKernel { toy, file, directory, thread }
+        TestKernel { toy, file, directory, events, thread }
     }
 
     pub fn connection(&self) -> Connection {
@@ -70,6 +74,17 @@ impl TestKernel {
 
     pub fn frontend(&self) -> Frontend {
         Frontend::connect(&self.connection())
+    }
+
+    /// Does what the signals thread does. A real signal would reach the kernels of all other tests too.
+    pub fn signal(&self, signal: i32) {
+        self.events.send(Event::Signal(signal));
+    }
+
+    /// The files in the kernel's directory that are sockets.
+    pub fn socket_files(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.directory.path()).unwrap().map(|entry| entry.unwrap());
+        entries.filter(|it| it.file_type().unwrap().is_socket()).map(|it| it.path()).collect()
     }
 
     /// Waits for the end that a frontend has asked for.

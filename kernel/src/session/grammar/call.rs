@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use super::UsageError;
+use brooklet_graph::literal;
+
+use super::{UsageError, excerpt};
 use crate::session::magics::{self, Arguments, Kind, MAGICS, Magic, Opt, OptValue};
 use crate::session::text;
 use crate::session::words::{self, Word};
@@ -51,6 +53,9 @@ pub fn call(line: &str) -> Result<Call, UsageError> {
         " ".repeat(name_end),
         line[name_end..].replace("\\\n", "  ").replace("\\\r\n", "   ")
     );
+    if let Some(place) = words::too_deep(&blanked) {
+        return Err(nested_too_deeply(magic, line, place));
+    }
     let words = words::split(&blanked).map_err(|it| {
         let what = if matches!(it.opener, '"' | '\'') { "quote" } else { "bracket" };
         wrong(magic, line, it.place..it.place + 1, format!("the {what} `{}` is never closed", it.opener))
@@ -79,6 +84,19 @@ fn unknown_magic(line: &str, name: &str, kind: Kind, place: Range<usize>) -> Usa
 
 fn wrong(magic: &Magic, line: &str, place: Range<usize>, message: String) -> UsageError {
     UsageError { message, line: line.to_owned(), place, usage: magic.usage(), hint: None }
+}
+
+fn nested_too_deeply(magic: &Magic, line: &str, place: usize) -> UsageError {
+    let (shown, at) = excerpt(line, place);
+    let depth = literal::MAX_DEPTH;
+    let message = format!("the brackets after {} are nested more than {depth} deep", magic.title());
+    UsageError {
+        message,
+        line: shown,
+        place: at..at + 1,
+        usage: String::new(),
+        hint: Some("keep data of this depth in a file that a node reads".to_owned()),
+    }
 }
 
 /// Parts the words into those of options and the rest.

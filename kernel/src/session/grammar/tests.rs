@@ -1,5 +1,7 @@
 //! Cells and their mistakes.
 
+use std::time::{Duration, Instant};
+
 use super::*;
 
 fn titles(cell: &Cell) -> Vec<String> {
@@ -173,4 +175,62 @@ fn a_magic_is_open_while_a_bracket_is() {
     {
         assert!(!is_open(closed), "{closed}");
     }
+}
+
+#[test]
+fn a_magic_that_is_nested_too_deeply_is_refused_at_once_and_waits_for_nothing() {
+    const DEEP: usize = 50_000;
+    let began = Instant::now();
+    for (open, close) in [("[", "]"), ("{a:", "}"), ("{a=", "}"), ("(", ")"), ("{a:\n", "}"), ("[\n", "]\n")]
+    {
+        for magic in ["%config", "%input", "%run x --input"] {
+            for text in [open.repeat(DEEP), format!("{}1{}", open.repeat(DEEP), close.repeat(DEEP))] {
+                let code = format!("{magic} a={text}");
+                let error = parse(&code).expect_err(open);
+                let name = magic.split(' ').next().unwrap_or_default();
+                assert_eq!(error.message, format!("the brackets after {name} are nested more than 64 deep"));
+                assert_eq!(&error.line[error.place], &open[..1], "{magic} {open}");
+                assert!(error.line.len() < 120, "{}", error.line);
+                assert!(!is_open(&code), "{magic} {open}");
+            }
+        }
+    }
+    assert!(began.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn many_magics_that_are_never_closed_are_cut_in_one_pass() {
+    let began = Instant::now();
+    let error = parse(&"%input a=[1\n".repeat(20_000)).unwrap_err();
+    assert_eq!(error.message, "the brackets after %input are nested more than 64 deep");
+    assert!(parse(&format!("%input a=[1\n{}", "%input b=1\n".repeat(20_000))).is_err());
+    assert!(began.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn a_literal_may_stand_on_many_lines() {
+    let value = format!("[\n{}]", "  [1, \"]\"],\n".repeat(1_000));
+    let cell = parse(&format!("%input a={value} b=2\n1 + 1")).unwrap();
+    assert_eq!(cell.magics[0].pairs().unwrap(), [("a".into(), value), ("b".into(), "2".into())]);
+    assert_eq!(cell.body, "1 + 1");
+}
+
+#[test]
+fn what_is_timed_is_timed_so_often_that_it_comes_to_an_end() {
+    for code in ["%time ".repeat(50_000), "%%time\n".repeat(50_000), "%time\n%config a=1\n".repeat(50_000)] {
+        let (message, _) = mistake(&code);
+        assert_eq!(message, "a cell can be timed at most 16 times over");
+    }
+    assert!(parse(&"%time %run a\n".repeat(100)).is_ok());
+    assert!(parse("%%time\n%time\n%time %time 1").is_ok());
+}
+
+#[test]
+fn an_excerpt_is_as_long_as_one_looks() {
+    assert_eq!(excerpt("let é = (1);", 9), ("let é = (1);".to_owned(), 9));
+    assert_eq!(excerpt("a\nb(c\nd", 3), ("b(c".to_owned(), 1));
+    let long = format!("{}({}", "é".repeat(100), "ü".repeat(100));
+    let (shown, at) = excerpt(&long, 200);
+    assert_eq!(shown, format!("…{}({}…", "é".repeat(40), "ü".repeat(19)));
+    assert_eq!(&shown[at..at + 1], "(");
 }
