@@ -104,7 +104,7 @@ macro_rules! show {
         match &$value {
             value => {
                 use $crate::cell::ShowLast as _;
-                (&&&$crate::cell::Last(value)).show_last()
+                (&&&&$crate::cell::Last(value)).show_last()
             }
         }
     };
@@ -322,16 +322,17 @@ impl<T> Returning for fn() -> T {
     type Output = T;
 }
 
-/// A block that ends by a panic has nothing to show, and must be let run all the same.
-impl Render for Never {
-    fn render(&self) -> MimeBundle {
-        *self
-    }
-}
-
 /// [`Render`], else `Debug`, else the type's name.
 pub trait ShowLast {
     fn show_last(&self);
+}
+
+/// A block that ends by a panic has nothing to show, and must be let run all the same. Here and not as a `Render`,
+/// which users implement: then the two could overlap, as far as the compiler knows.
+impl ShowLast for &&&Last<'_, Never> {
+    fn show_last(&self) {
+        *self.0
+    }
 }
 
 impl<T: Render + ?Sized> ShowLast for &&Last<'_, T> {

@@ -160,7 +160,8 @@ impl Interrupts {
 impl Shared {
     /// Kills the worker; whoever waits for it is told of its death.
     pub fn kill_worker(&self) {
-        if let Some(worker) = self.link().worker.clone() {
+        let worker = self.link().worker.clone();
+        if let Some(worker) = worker {
             worker.kill();
         }
     }
@@ -168,7 +169,8 @@ impl Shared {
     /// The first interrupt while user code runs. Returns at once. If the code goes on for too long, nobody
     /// may be there to press again.
     pub fn ask_worker_to_stop(self: &Arc<Self>, cell: u64) {
-        if let Some(worker) = self.link().worker.clone() {
+        let worker = self.link().worker.clone();
+        if let Some(worker) = worker {
             worker.interrupt();
         }
         let shared = self.clone();

@@ -92,7 +92,8 @@ impl Shared {
             Some(worker) => return Ok(worker),
             None => {}
         }
-        if let Some(old) = self.link().worker.clone() {
+        let old = self.link().worker.clone();
+        if let Some(old) = old {
             self.say_lost(&old.death(), "since the last cell");
         }
         let listener = Arc::new(Ears(Arc::downgrade(self)));

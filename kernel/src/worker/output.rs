@@ -172,8 +172,11 @@ impl Filter {
         if let Some(mime) = line.strip_prefix("EVCXR_BEGIN_CONTENT ") {
             self.content = Some((mime.trim().to_owned(), String::new()));
         } else if line.starts_with("EVCXR_END_CONTENT") {
-            if let Some((mime, text)) = self.content.take() {
-                pieces.push(Piece::Content { mime, text: text.trim_end_matches('\n').to_owned() });
+            match self.content.take() {
+                Some((mime, text)) => {
+                    pieces.push(Piece::Content { mime, text: text.trim_end_matches('\n').to_owned() });
+                }
+                None => pieces.push(Piece::Text(format!("{line}\n"))),
             }
         } else {
             pieces.push(Piece::Control(line));
