@@ -156,12 +156,12 @@ impl Value {
         foreign::run(&Doing { done, node, ty: &self.type_name() }, || run(self.any()))
     }
 
-    /// Hash of the content; `None` for opaque types.
+    /// Hash of the content; `None` if it cannot be seen.
     pub fn version(&self) -> Option<Version> {
         let encode = self.ops().encode?;
         let mut encoder = Encoder::new();
         self.foreign("compared", |it| encode(it, &mut encoder));
-        Some(encoder.finish())
+        encoder.finish()
     }
 
     pub fn json(&self) -> Result<Json, String> {

@@ -2,26 +2,23 @@
 //!
 //! Two equal values must have one version in every process, on every machine and in every release, because
 //! versions reach disk. So the encoding is written down here and never depends on how a value happens to be
-//! stored: not on chunks, not on the garbage below null slots, not on the order of a hash map, not on which
-//! NaN it is. Encodings of different kinds start with different tags, and everything of variable length
-//! says its length first, so that no two values share an encoding.
+//! stored: not on chunks, not on the garbage below null slots, not on the order of a hash map. Floats count by their
+//! bits, so that `0.0` and `-0.0` differ, and one NaN from another: code can tell them apart. Nothing is encoded by
+//! the text that is shown of it. Encodings of different kinds start with different tags, and everything of variable
+//! length says its length first, so that no two values share an encoding.
 
 use std::fmt;
 
-/// The first 16 bytes of a blake3 hash.
+use brooklet_digest::Digest;
+
+/// 128 bits of hash, see [`brooklet_digest`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version(pub [u8; 16]);
 
 impl Version {
     /// Hashes bytes that are a whole encoding already.
     pub fn of_bytes(bytes: &[u8]) -> Version {
-        Version::from_hash(blake3::hash(bytes))
-    }
-
-    fn from_hash(hash: blake3::Hash) -> Version {
-        let mut short = [0; 16];
-        short.copy_from_slice(&hash.as_bytes()[..16]);
-        Version(short)
+        Version(brooklet_digest::hash(bytes))
     }
 }
 
@@ -37,14 +34,20 @@ impl fmt::Debug for Version {
 /// Collects the encoding of one value. Small writes are gathered, because a hasher is slow with them.
 pub struct Encoder {
     buffer: Vec<u8>,
-    hasher: Option<Box<blake3::Hasher>>,
+    hasher: Option<Box<Digest>>,
+    is_opaque: bool,
 }
 
 const BUFFER: usize = 64 * 1024;
 
 impl Encoder {
     pub fn new() -> Encoder {
-        Encoder { buffer: Vec::new(), hasher: None }
+        Encoder { buffer: Vec::new(), hasher: None, is_opaque: false }
+    }
+
+    /// Part of the value cannot be seen: then the whole has no version of its own.
+    pub fn opaque(&mut self) {
+        self.is_opaque = true;
     }
 
     /// The encoding that a value of this kind starts with.
@@ -73,25 +76,27 @@ impl Encoder {
         self.bytes(text.as_bytes());
     }
 
-    /// A float by its bits; every NaN is the same one.
+    /// A float by its bits.
     pub fn f64(&mut self, value: f64) {
-        let value = if value.is_nan() { f64::NAN } else { value };
         self.bytes(&value.to_bits().to_le_bytes());
     }
 
     pub fn f32(&mut self, value: f32) {
-        let value = if value.is_nan() { f32::NAN } else { value };
         self.bytes(&value.to_bits().to_le_bytes());
     }
 
-    pub fn finish(mut self) -> Version {
-        match self.hasher {
+    /// The version, unless part of the value cannot be seen.
+    pub fn finish(mut self) -> Option<Version> {
+        if self.is_opaque {
+            return None;
+        }
+        Some(match self.hasher {
             None => Version::of_bytes(&self.buffer),
             Some(ref mut hasher) => {
                 hasher.update(&self.buffer);
-                Version::from_hash(hasher.finalize())
+                Version(hasher.finish())
             }
-        }
+        })
     }
 
     fn flush(&mut self) {

@@ -1,19 +1,18 @@
-//! Series and frames: encoding by column, JSON by value.
-//!
-//! Chunks, scalar columns and what lies below null slots must not show. Columns of numbers are the common
-//! case and go through without looking at single `AnyValue`s.
+//! Series and frames: versions by column, JSON by value.
 
 use polars::prelude::*;
 use serde_json::{Map, Value as Json};
 
-use super::{Content, f32_json, f64_json, integer_json, tag};
+use super::{Content, columns, f32_json, f64_json, integer_json, memory, tag};
 use crate::version::{Encoder, Version};
 
 impl Content for Series {
     fn encode(&self, encoder: &mut Encoder) {
         encoder.tag(tag::SERIES);
-        encoder.text(self.name());
-        encode_values(self, encoder);
+        match memory::version_of(self) {
+            Some(version) => encoder.bytes(&version.0),
+            None => encoder.opaque(),
+        }
     }
 
     fn json(&self) -> Json {
@@ -37,7 +36,10 @@ impl Content for DataFrame {
         encoder.length(self.height());
         encoder.length(self.width());
         for version in column_versions(self) {
-            encoder.bytes(&version.0);
+            match version {
+                Some(version) => encoder.bytes(&version.0),
+                None => encoder.opaque(),
+            }
         }
     }
 
@@ -47,16 +49,16 @@ impl Content for DataFrame {
 }
 
 /// Columns of large frames are hashed side by side.
-fn column_versions(frame: &DataFrame) -> Vec<Version> {
+fn column_versions(frame: &DataFrame) -> Vec<Option<Version>> {
     const LARGE: usize = 1 << 20;
     let columns = frame.columns();
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(columns.len());
     if threads < 2 || frame.height() * columns.len() < LARGE {
-        return columns.iter().map(super::version).collect();
+        return columns.iter().map(column_version).collect();
     }
     let share = columns.len().div_ceil(threads);
     std::thread::scope(|scope| {
-        let hash = |part: &[Column]| part.iter().map(super::version).collect::<Vec<_>>();
+        let hash = |part: &[Column]| part.iter().map(column_version).collect::<Vec<_>>();
         let parts: Vec<_> = columns.chunks(share).map(|part| scope.spawn(move || hash(part))).collect();
         parts
             .into_iter()
@@ -65,69 +67,16 @@ fn column_versions(frame: &DataFrame) -> Vec<Version> {
     })
 }
 
-fn encode_values(series: &Series, encoder: &mut Encoder) {
-    encoder.text(&series.dtype().to_string());
-    encoder.length(series.len());
-    encode_nulls(series, encoder);
-    let physical = match series.dtype() {
-        // Codes of categories depend on the history of the process; the text does not.
-        DataType::Categorical(..) | DataType::Enum(..) => series.cast(&DataType::String).ok(),
-        _ => Some(series.to_physical_repr().into_owned()),
-    };
-    let Some(physical) = physical else { return encode_one_by_one(series, encoder) };
-    macro_rules! numbers {
-        ($values:expr, $write:expr) => {
-            for value in $values.iter() {
-                $write(&mut *encoder, value.unwrap_or_default());
-            }
-        };
-    }
-    if let Ok(values) = physical.i64() {
-        numbers!(values, |e: &mut Encoder, it: i64| e.bytes(&it.to_le_bytes()));
-    } else if let Ok(values) = physical.i32() {
-        numbers!(values, |e: &mut Encoder, it: i32| e.bytes(&it.to_le_bytes()));
-    } else if let Ok(values) = physical.u32() {
-        numbers!(values, |e: &mut Encoder, it: u32| e.bytes(&it.to_le_bytes()));
-    } else if let Ok(values) = physical.u64() {
-        numbers!(values, |e: &mut Encoder, it: u64| e.bytes(&it.to_le_bytes()));
-    } else if let Ok(values) = physical.f64() {
-        numbers!(values, |e: &mut Encoder, it: f64| e.f64(it));
-    } else if let Ok(values) = physical.f32() {
-        numbers!(values, |e: &mut Encoder, it: f32| e.f32(it));
-    } else if let Ok(values) = physical.bool() {
-        numbers!(values, |e: &mut Encoder, it: bool| e.bytes(&[u8::from(it)]));
-    } else if let Ok(values) = physical.str() {
-        numbers!(values, |e: &mut Encoder, it: &str| e.text(it));
-    } else {
-        encode_one_by_one(series, encoder);
-    }
+fn column_version(column: &Column) -> Option<Version> {
+    memory::version_of(column.as_materialized_series())
 }
 
-/// The places of the nulls; the values encode theirs as zero.
-fn encode_nulls(series: &Series, encoder: &mut Encoder) {
-    encoder.length(series.null_count());
-    if series.null_count() > 0 {
-        for (row, is_null) in series.is_null().iter().enumerate() {
-            if is_null == Some(true) {
-                encoder.length(row);
-            }
-        }
-    }
-}
-
-/// All other types: lists, structs, binary, small integers.
-fn encode_one_by_one(series: &Series, encoder: &mut Encoder) {
-    for row in 0..series.len() {
-        match series.get(row) {
-            Ok(AnyValue::List(inner)) => encode_values(&inner, encoder),
-            Ok(AnyValue::Binary(bytes)) => {
-                encoder.length(bytes.len());
-                encoder.bytes(bytes);
-            }
-            Ok(value) => encoder.text(&value.to_string()),
-            Err(_) => encoder.tag(tag::NONE),
-        }
-    }
+/// The version of a series by its name and content; `None` if the content cannot be seen.
+pub(super) fn computed_version(series: &Series) -> Option<Version> {
+    let mut encoder = Encoder::new();
+    encoder.text(series.name());
+    columns::encode(series, &mut encoder).ok()?;
+    encoder.finish()
 }
 
 fn any_json(value: &AnyValue<'_>) -> Json {

@@ -346,11 +346,31 @@ fn read(name: &str, raw: &str, ty: TypeInfo, decode: Option<Decode>, base: &Path
     value.belongs_to(name);
     let files: Vec<_> = context.files.into_inner().into_iter().map(|it| (stamp(&it), it)).collect();
     // What cannot be hashed (a lazy frame, a type of the user) is known by how it was written.
-    let derived = Version::of_bytes(format!("{}\0{raw}\0{}\0{files:?}", ty.name, base.display()).as_bytes());
+    let derived = written_version(raw, ty, base, &files);
     let computed = panics::catch(|| Arc::new(Computed::new(value, derived)));
     let computed = computed.map_err(|panic| panicked(panic, &foreign::take_fault().unwrap_or_default()))?;
     let files = files.into_iter().map(|(stamp, path)| (path, stamp)).collect();
     Ok(Given { raw: raw.to_owned(), ty, files, computed })
+}
+
+/// The version of what has none of its own: where and how it was written, and the files as they were.
+fn written_version(raw: &str, ty: TypeInfo, base: &Path, files: &[(Option<Stamp>, PathBuf)]) -> Version {
+    let mut encoding = Vec::new();
+    let mut add = |bytes: &[u8]| {
+        encoding.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+        encoding.extend_from_slice(bytes);
+    };
+    add(ty.name.as_bytes());
+    add(raw.as_bytes());
+    add(base.as_os_str().as_encoded_bytes());
+    for (stamp, path) in files {
+        add(path.as_os_str().as_encoded_bytes());
+        match stamp {
+            Some(stamp) => stamp.iter().for_each(|it| add(&it.to_le_bytes())),
+            None => add(b"none"),
+        }
+    }
+    Version::of_bytes(&encoding)
 }
 
 fn problem(kind: &str, node: &str, message: String) -> Failure {

@@ -53,6 +53,18 @@ pub struct Request {
     pub environment: Vec<(String, String)>,
 }
 
+impl Request {
+    /// Text without the places of copies.
+    fn in_the_users_words(&self, text: &str) -> String {
+        let root = self.mirror.root().display().to_string();
+        if !text.contains(&root) {
+            return text.to_owned();
+        }
+        let base = format!("{}/", self.mirror.copy_of(&self.base).display());
+        text.replace(&base, "").replace(&root, "")
+    }
+}
+
 /// One message of the compiler.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
@@ -127,7 +139,7 @@ impl Compiler {
             note(&format!("rustc was killed by signal {signal}; it is started once more"));
             ended = self.run(image, request);
         }
-        let (status, messages, other) = match ended {
+        let (status, mut messages, other) = match ended {
             Ok(Ended::ByItself { status, messages, other }) => (status, messages, other),
             Ok(Ended::Stopped) => {
                 return Compiled { result: Err(Failed::Killed), read_outside: BTreeSet::new() };
@@ -136,6 +148,11 @@ impl Compiler {
                 return Compiled { result: Err(Failed::Compiler(error)), read_outside: BTreeSet::new() };
             }
         };
+        // rustc maps the places of what it says, and not what it quotes.
+        for message in &mut messages {
+            message.message = request.in_the_users_words(&message.message);
+            message.rendered = request.in_the_users_words(&message.rendered);
+        }
         let read_outside = read_outside(request).unwrap_or_default();
         let result = if status.success() { keep(request) } else { Err(failure(status, messages, other)) };
         if matches!(result, Err(Failed::Compiler(_))) {
