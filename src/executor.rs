@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use brooklet_graph::wire::{Failure, Summary};
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -64,7 +64,10 @@ pub struct StepNames {
 /// What came of a step.
 pub struct StepResult {
     pub index: usize,
+    /// The node's own time.
     pub milliseconds: f64,
+    /// What it took on top of that to tell its value from others.
+    pub hashing: f64,
     pub outcome: Result<Computed, Failure>,
 }
 
@@ -89,14 +92,17 @@ impl Computed {
 pub fn run(step: Step) -> StepResult {
     let start = Instant::now();
     foreign::take_fault();
+    let mut computed = None;
     let outcome = panics::catch(|| {
         let data = step.work.run(&step.arguments, &step.names.node)?;
+        computed = Some(start.elapsed());
         let value = Value::from_data(data, step.output);
         value.belongs_to(&step.names.node);
         Ok(Computed::new(value, step.derived_version))
     });
     // Timed before arguments are dropped: freeing a large frame is not the node's work.
-    let milliseconds = start.elapsed().as_secs_f64() * 1e3;
+    let whole = start.elapsed();
+    let own = computed.unwrap_or(whole);
     let outcome = match outcome {
         Ok(Ok(computed)) => Ok(computed),
         Ok(Err(error)) => Err(failure(error, &step.names)),
@@ -112,7 +118,13 @@ pub fn run(step: Step) -> StepResult {
             place: None,
         }),
     };
-    StepResult { index: step.index, milliseconds, outcome }
+    let milliseconds = |it: Duration| it.as_secs_f64() * 1e3;
+    StepResult {
+        index: step.index,
+        milliseconds: milliseconds(own),
+        hashing: milliseconds(whole.saturating_sub(own)),
+        outcome,
+    }
 }
 
 fn failure(error: Error, names: &StepNames) -> Failure {

@@ -38,31 +38,24 @@ impl Digest {
         self.inner.finish_128().to_le_bytes()
     }
 
-    /// Values of `width` bytes each, in which those that are not valid count as zero.
-    pub fn update_valid(&mut self, values: &[u8], width: usize, valid: Bits<'_>) {
-        const ZERO: [u8; 64 * 32] = [0; 64 * 32];
-        debug_assert_eq!(values.len(), valid.length * width);
-        debug_assert!(width <= 32);
-        let mut block = ZERO;
-        for (at, rows) in values.chunks(64 * width).enumerate() {
-            let count = rows.len() / width;
-            let word = valid.word(at * 64, count);
-            if word == low(count) {
-                self.update(rows);
-            } else if word == 0 {
-                self.update(&ZERO[..rows.len()]);
-            } else {
-                let block = &mut block[..rows.len()];
-                for row in 0..count {
-                    let place = row * width..(row + 1) * width;
-                    if word >> row & 1 == 1 {
-                        block[place.clone()].copy_from_slice(&rows[place]);
-                    } else {
-                        block[place].fill(0);
-                    }
-                }
-                self.update(block);
+    /// Values of `N` bytes each, in which those that are not valid count as zero.
+    pub fn update_valid<const N: usize>(&mut self, values: &[[u8; N]], valid: Bits<'_>) {
+        debug_assert_eq!(values.len(), valid.length);
+        let mut block = [[0; N]; 64];
+        for (at, rows) in values.chunks(64).enumerate() {
+            let word = valid.word(at * 64, rows.len());
+            if word == low(rows.len()) {
+                self.update(rows.as_flattened());
+                continue;
             }
+            let block = &mut block[..rows.len()];
+            block.copy_from_slice(rows);
+            let mut nulls = !word & low(rows.len());
+            while nulls != 0 {
+                block[nulls.trailing_zeros() as usize] = [0; N];
+                nulls &= nulls - 1;
+            }
+            self.update(block.as_flattened());
         }
     }
 }
@@ -170,73 +163,93 @@ impl BitDigest {
 pub struct StringDigest {
     lengths: Digest,
     bytes: Digest,
-    length_buffer: Vec<u8>,
-    byte_buffer: Vec<u8>,
+    buffer: Vec<u8>,
 }
 
 /// Strings of at most this length stand in the view itself.
 const INLINE: usize = 12;
 const BUFFER: usize = 1 << 15;
+/// So many views are taken at a time.
+const BLOCK: usize = 1 << 10;
 
 impl StringDigest {
     pub fn new() -> StringDigest {
-        StringDigest {
-            length_buffer: Vec::with_capacity(BUFFER),
-            byte_buffer: vec![0; BUFFER + INLINE],
-            ..StringDigest::default()
-        }
+        StringDigest { buffer: vec![0; BUFFER + BLOCK * INLINE], ..StringDigest::default() }
     }
 
     /// Views of Arrow: the length, then the string itself if it is short; else four bytes of it, the number of a
     /// buffer and the offset in it. Those that are not valid count as empty.
     pub fn update(&mut self, views: &[[u8; 16]], buffers: &[&[u8]], valid: Option<Bits<'_>>) {
+        let mut lengths = [[0; 4]; BLOCK];
         let mut filled = 0;
-        for (row, view) in views.iter().enumerate() {
-            let [l0, l1, l2, l3, rest @ ..] = *view;
-            let mut length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
-            if valid.is_some_and(|it| !it.is_set(row)) {
-                length = 0;
-            }
-            self.length_buffer.extend_from_slice(&(length as u32).to_le_bytes());
-            if self.length_buffer.len() >= BUFFER {
-                self.lengths.update(&self.length_buffer);
-                self.length_buffer.clear();
-            }
-            if length <= INLINE {
-                // All twelve are written, so that it takes no loop, and only what is there is kept.
-                if let Some(place) = self.byte_buffer[filled..].first_chunk_mut::<INLINE>() {
-                    *place = rest;
+        for (at, block) in views.chunks(BLOCK).enumerate() {
+            let lengths = &mut lengths[..block.len()];
+            let mut longest = 0;
+            for (row, (kept, view)) in lengths.iter_mut().zip(block).enumerate() {
+                let mut length = length_of(view);
+                if valid.is_some_and(|it| !it.is_set(at * BLOCK + row)) {
+                    length = 0;
                 }
-                filled += length;
-            } else {
-                let [_, _, _, _, b0, b1, b2, b3, o0, o1, o2, o3] = rest;
-                let buffer = buffers[u32::from_le_bytes([b0, b1, b2, b3]) as usize];
-                let offset = u32::from_le_bytes([o0, o1, o2, o3]) as usize;
-                let string = &buffer[offset..offset + length];
-                if filled + length > BUFFER {
-                    self.bytes.update(&self.byte_buffer[..filled]);
-                    filled = 0;
-                }
-                if length > BUFFER {
-                    self.bytes.update(string);
-                } else {
-                    self.byte_buffer[filled..filled + length].copy_from_slice(string);
-                    filled += length;
-                }
+                longest = longest.max(length);
+                *kept = length.to_le_bytes();
             }
-            if filled >= BUFFER {
-                self.bytes.update(&self.byte_buffer[..filled]);
+            self.lengths.update(lengths.as_flattened());
+            if filled > BUFFER {
+                self.bytes.update(&self.buffer[..filled]);
                 filled = 0;
             }
+            if longest as usize <= INLINE {
+                // There is room for the whole block. All twelve bytes are written, which takes no loop, and only
+                // those that are the string's are kept.
+                for (length, view) in lengths.iter().zip(block) {
+                    if let Some(place) = self.buffer[filled..].first_chunk_mut::<INLINE>() {
+                        *place = inline(view);
+                    }
+                    filled += u32::from_le_bytes(*length) as usize;
+                }
+            } else {
+                for (length, view) in lengths.iter().zip(block) {
+                    let string = string_of(u32::from_le_bytes(*length) as usize, view, buffers);
+                    if filled + string.len() > self.buffer.len() {
+                        self.bytes.update(&self.buffer[..filled]);
+                        filled = 0;
+                    }
+                    match self.buffer.get_mut(filled..filled + string.len()) {
+                        Some(place) => {
+                            place.copy_from_slice(string);
+                            filled += string.len();
+                        }
+                        None => self.bytes.update(string),
+                    }
+                }
+            }
         }
-        self.bytes.update(&self.byte_buffer[..filled]);
+        self.bytes.update(&self.buffer[..filled]);
     }
 
     /// Lengths, then bytes.
-    pub fn finish(mut self) -> (Hash, Hash) {
-        self.lengths.update(&self.length_buffer);
+    pub fn finish(self) -> (Hash, Hash) {
         (self.lengths.finish(), self.bytes.finish())
     }
+}
+
+fn length_of(view: &[u8; 16]) -> u32 {
+    let [a, b, c, d, ..] = *view;
+    u32::from_le_bytes([a, b, c, d])
+}
+
+fn inline(view: &[u8; 16]) -> [u8; INLINE] {
+    let [_, _, _, _, text @ ..] = *view;
+    text
+}
+
+fn string_of<'a>(length: usize, view: &'a [u8; 16], buffers: &[&'a [u8]]) -> &'a [u8] {
+    if length <= INLINE {
+        return &view[4..4 + length];
+    }
+    let [_, _, _, _, _, _, _, _, b0, b1, b2, b3, o0, o1, o2, o3] = *view;
+    let offset = u32::from_le_bytes([o0, o1, o2, o3]) as usize;
+    &buffers[u32::from_le_bytes([b0, b1, b2, b3]) as usize][offset..offset + length]
 }
 
 #[cfg(test)]
@@ -299,13 +312,13 @@ mod tests {
         fn what_is_not_valid_counts_as_zero(
             values in prop::collection::vec(any::<(u64, bool)>(), 0..200), offset in 0usize..70,
         ) {
-            let bytes: Vec<u8> = values.iter().flat_map(|it| it.0.to_le_bytes()).collect();
+            let bytes: Vec<[u8; 8]> = values.iter().map(|it| it.0.to_le_bytes()).collect();
             let zeroed: Vec<u8> =
                 values.iter().flat_map(|it| if it.1 { it.0.to_le_bytes() } else { [0; 8] }).collect();
             let valid: Vec<bool> = values.iter().map(|it| it.1).collect();
             let mask = packed(&valid, offset);
             let mut digest = Digest::new();
-            digest.update_valid(&bytes, 8, Bits { bytes: &mask, offset, length: valid.len() });
+            digest.update_valid(&bytes, Bits { bytes: &mask, offset, length: valid.len() });
             prop_assert_eq!(digest.finish(), hash(&zeroed));
         }
 
@@ -331,7 +344,7 @@ mod tests {
 
     #[test]
     fn long_strings_go_through_as_they_are() {
-        let strings: Vec<String> = [0, 5, BUFFER - 3, 20, BUFFER + 1, 13].map(|it| "x".repeat(it)).into();
+        let strings: Vec<String> = [0, 5, BUFFER - 3, 20, 2 * BUFFER, 13].map(|it| "x".repeat(it)).into();
         let (all, buffer) = views(&strings);
         let mut digest = StringDigest::new();
         digest.update(&all, &[&buffer], None);

@@ -227,7 +227,11 @@ pub enum Event {
     /// `changed` is false where the new value equals the old one: dependents are not stale.
     DidRun {
         node: String,
+        /// The node's own time.
         milliseconds: f64,
+        /// What it took on top of that to tell its value from others.
+        #[serde(default)]
+        hashing: f64,
         changed: bool,
         summary: Summary,
     },

@@ -255,7 +255,7 @@ fn numbers(primitive: PrimitiveType, chunks: &[Chunk]) -> Result<Hash, Opaque> {
     macro_rules! of {
         ($($name:ident => $type:ty),* $(,)?) => {
             match primitive {
-                $(PrimitiveType::$name => numbers_of::<$type>(chunks),)*
+                $(PrimitiveType::$name => numbers_of::<$type, { size_of::<$type>() }>(chunks),)*
                 _ => Err(Opaque),
             }
         };
@@ -267,56 +267,54 @@ fn numbers(primitive: PrimitiveType, chunks: &[Chunk]) -> Result<Hash, Opaque> {
     )
 }
 
-fn numbers_of<T: NativeType>(chunks: &[Chunk]) -> Result<Hash, Opaque> {
+fn numbers_of<T: NativeType, const N: usize>(chunks: &[Chunk]) -> Result<Hash, Opaque> {
     let mut digest = Digest::new();
     for chunk in chunks {
         let bytes: &[u8] = bytemuck::cast_slice(chunk.array::<PrimitiveArray<T>>()?.values().as_slice());
         match chunk.bits() {
-            Some(valid) => digest.update_valid(bytes, size_of::<T>(), valid),
+            Some(valid) => digest.update_valid(bytes.as_chunks::<N>().0, valid),
             None => digest.update(bytes),
         }
     }
     Ok(digest.finish())
 }
 
-/// Each value by the hash of its text, which is made once a category.
+/// Each value by a number that its text gets where it comes first, and the texts in that order: neither depends on
+/// what else this process has seen.
 fn categories(mapping: &CategoricalMapping, chunks: &[Chunk], encoder: &mut Encoder) -> Result<(), Opaque> {
-    let mut hashes: Vec<Option<Hash>> = Vec::new();
+    const UNSEEN: u32 = u32::MAX;
+    let mut numbers: Vec<u32> = Vec::new();
+    let mut seen: Vec<u32> = Vec::new();
     let mut digest = Digest::new();
-    let mut buffer: Vec<u8> = Vec::with_capacity(1 << 14);
     for chunk in chunks {
-        let codes: Vec<u32> = match chunk.array.dtype().to_physical_type() {
+        let mut codes = match chunk.array.dtype().to_physical_type() {
             PhysicalType::Primitive(PrimitiveType::UInt8) => codes_of::<u8>(chunk)?,
             PhysicalType::Primitive(PrimitiveType::UInt16) => codes_of::<u16>(chunk)?,
             PhysicalType::Primitive(PrimitiveType::UInt32) => codes_of::<u32>(chunk)?,
             _ => return Err(Opaque),
         };
-        for (row, code) in codes.into_iter().enumerate() {
-            let is_null = chunk.valid.as_ref().is_some_and(|it| !it.get_bit(row));
-            let hash = if is_null {
-                Hash::default()
-            } else {
-                let at = code as usize;
-                if hashes.len() <= at {
-                    hashes.resize(at + 1, None);
-                }
-                match hashes[at] {
-                    Some(hash) => hash,
-                    None => {
-                        let text = mapping.cat_to_str(code).ok_or(Opaque)?;
-                        *hashes[at].insert(brooklet_digest::hash(text.as_bytes()))
-                    }
-                }
-            };
-            buffer.extend_from_slice(&hash);
-            if buffer.len() >= 1 << 14 {
-                digest.update(&buffer);
-                buffer.clear();
+        for (row, code) in codes.iter_mut().enumerate() {
+            if chunk.valid.as_ref().is_some_and(|it| !it.get_bit(row)) {
+                *code = UNSEEN;
+                continue;
             }
+            let at = *code as usize;
+            if numbers.len() <= at {
+                numbers.resize(at + 1, UNSEEN);
+            }
+            if numbers[at] == UNSEEN {
+                numbers[at] = seen.len() as u32;
+                seen.push(*code);
+            }
+            *code = numbers[at];
         }
+        digest.update(bytemuck::cast_slice(&codes));
     }
-    digest.update(&buffer);
     encoder.bytes(&digest.finish());
+    encoder.length(seen.len());
+    for code in seen {
+        encoder.text(mapping.cat_to_str(code).ok_or(Opaque)?);
+    }
     Ok(())
 }
 

@@ -48,23 +48,27 @@ impl Content for DataFrame {
     }
 }
 
-/// Columns of large frames are hashed side by side.
+/// Columns of large frames are hashed side by side, if there are any that were not hashed before.
 fn column_versions(frame: &DataFrame) -> Vec<Option<Version>> {
     const LARGE: usize = 1 << 20;
     let columns = frame.columns();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(columns.len());
-    if threads < 2 || frame.height() * columns.len() < LARGE {
-        return columns.iter().map(column_version).collect();
+    let unknown: Vec<&Column> =
+        columns.iter().filter(|it| !memory::knows(it.as_materialized_series())).collect();
+    if unknown.len() > 1 && frame.height() * unknown.len() >= LARGE {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let share = unknown.len().div_ceil(threads);
+        std::thread::scope(|scope| {
+            for part in unknown.chunks(share) {
+                // What they find is remembered.
+                scope.spawn(move || {
+                    part.iter().for_each(|it| {
+                        let _ = column_version(it);
+                    });
+                });
+            }
+        });
     }
-    let share = columns.len().div_ceil(threads);
-    std::thread::scope(|scope| {
-        let hash = |part: &[Column]| part.iter().map(column_version).collect::<Vec<_>>();
-        let parts: Vec<_> = columns.chunks(share).map(|part| scope.spawn(move || hash(part))).collect();
-        parts
-            .into_iter()
-            .flat_map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
-    })
+    columns.iter().map(column_version).collect()
 }
 
 fn column_version(column: &Column) -> Option<Version> {

@@ -33,16 +33,22 @@ fn address(series: &Series) -> usize {
     Arc::as_ptr(&series.0).cast::<()>() as usize
 }
 
+fn remembered(series: &Series) -> Option<Version> {
+    memory().known.get(&address(series)).filter(|it| it.0.strong_count() > 0).map(|it| it.1)
+}
+
+/// Whether the version of a series is to be had at once.
+pub(super) fn knows(series: &Series) -> bool {
+    series.len() < WORTH_IT || remembered(series).is_some()
+}
+
 /// The version of a series; `None` if its content cannot be seen.
 pub(super) fn version_of(series: &Series) -> Option<Version> {
     if series.len() < WORTH_IT {
         return computed_version(series);
     }
-    let address = address(series);
-    if let Some((weak, version)) = memory().known.get(&address)
-        && weak.strong_count() > 0
-    {
-        return Some(*version);
+    if let Some(version) = remembered(series) {
+        return Some(version);
     }
     // Not under the lock: it takes a while, and others hash other columns meanwhile.
     let version = computed_version(series)?;
@@ -51,7 +57,7 @@ pub(super) fn version_of(series: &Series) -> Option<Version> {
         memory.known.retain(|_, it| it.0.strong_count() > 0);
         memory.swept_at = (2 * memory.known.len()).max(256);
     }
-    memory.known.insert(address, (Arc::downgrade(&series.0), version));
+    memory.known.insert(address(series), (Arc::downgrade(&series.0), version));
     Some(version)
 }
 

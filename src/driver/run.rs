@@ -329,7 +329,7 @@ impl<'a> Running<'a> {
     }
 
     fn finish(&mut self, result: StepResult) {
-        let StepResult { index, milliseconds, outcome } = result;
+        let StepResult { index, milliseconds, hashing, outcome } = result;
         let State::Running { key } = self.states[index] else { return };
         match outcome {
             Ok(computed) => {
@@ -338,7 +338,7 @@ impl<'a> Running<'a> {
                 self.driver.store.insert(key, Stored { computed: computed.clone(), code });
                 let changed = self.record(index, How::Ran, Some(key), computed.version, milliseconds);
                 let (node, summary) = (self.name(index), computed.summary.clone());
-                (self.events)(Event::DidRun { node, milliseconds, changed, summary });
+                (self.events)(Event::DidRun { node, milliseconds, hashing, changed, summary });
                 self.hold_against_schema(index, &computed);
                 self.complete(index, State::Has(computed.clone()));
                 let output = self.driver.committed.nodes[index].call.as_ref().map(|it| it.output.type_id);

@@ -186,6 +186,7 @@ fn events_bring_states_and_a_collapsed_file_shows_the_worst() {
     let mut view = View::of(&graph, &Selection { collapse, ..Selection::default() });
     let done = |node: &str| Event::DidRun {
         node: node.to_owned(),
+        hashing: 0.0,
         milliseconds: 2.0,
         changed: true,
         summary: summary("6 × f64"),

@@ -230,7 +230,7 @@ impl View {
                 }
             }
             Event::WillRun { node } => self.set(node, State::Running, None),
-            Event::DidRun { node, milliseconds, changed, summary } => {
+            Event::DidRun { node, milliseconds, changed, summary, .. } => {
                 let state = State::Done { milliseconds: *milliseconds, changed: *changed };
                 self.set(node, state, Some(summary));
             }

@@ -65,7 +65,7 @@ impl Mirror {
         match event {
             Event::WillPlan { .. } | Event::DidWarn { .. } => {}
             Event::WillRun { node } => self.seen(node).state = State::Running,
-            Event::DidRun { node, milliseconds, changed, summary } => {
+            Event::DidRun { node, milliseconds, changed, summary, .. } => {
                 let seen = self.seen(node);
                 seen.state = State::Done { milliseconds: *milliseconds, changed: *changed };
                 seen.milliseconds = Some(*milliseconds);
@@ -339,7 +339,13 @@ mod tests {
     }
 
     fn ran() -> Event {
-        Event::DidRun { node: "a".into(), milliseconds: 1.0, changed: true, summary: Summary::default() }
+        Event::DidRun {
+            node: "a".into(),
+            milliseconds: 1.0,
+            hashing: 0.0,
+            changed: true,
+            summary: Summary::default(),
+        }
     }
 
     #[test]

@@ -12,6 +12,8 @@ use super::run::LastRun;
 use super::text::{self, Table};
 use crate::engine::Stream;
 
+/// Milliseconds of hashing that somebody may wonder about.
+const WORTH_TELLING: f64 = 10.0;
 /// So many of the slowest nodes are listed.
 const ROWS: usize = 100;
 
@@ -67,7 +69,12 @@ impl Execution<'_> {
 /// `computed 3 of 12 nodes in 45 ms`.
 fn summary(run: &LastRun) -> String {
     let wall = text::duration(run.wall.as_secs_f64() * 1_000.0);
-    format!("computed {} of {} in {wall}", run.tally.ran(), text::count(run.tally.nodes.len(), "node"))
+    let computed =
+        format!("computed {} of {} in {wall}", run.tally.ran(), text::count(run.tally.nodes.len(), "node"));
+    if run.tally.hashing < WORTH_TELLING {
+        return computed;
+    }
+    format!("{computed}, {} of it to tell values from others", text::duration(run.tally.hashing))
 }
 
 /// The slowest first; then the others in the order in which they ended.

@@ -52,13 +52,16 @@ pub struct LastRun {
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     pub nodes: Vec<(String, State)>,
+    /// Milliseconds that went into telling values from others.
+    pub hashing: f64,
 }
 
 impl Tally {
     pub fn apply(&mut self, event: &Event) {
         let (node, state) = match event {
             Event::WillPlan { .. } | Event::WillRun { .. } | Event::DidWarn { .. } => return,
-            Event::DidRun { node, milliseconds, changed, .. } => {
+            Event::DidRun { node, milliseconds, hashing, changed, .. } => {
+                self.hashing += hashing;
                 (node, State::Done { milliseconds: *milliseconds, changed: *changed })
             }
             Event::DidReuse { node, .. } => (node, State::Reused),
@@ -298,6 +301,7 @@ mod tests {
         tally.apply(&Event::DidRun {
             node: "a".into(),
             milliseconds: 2.0,
+            hashing: 1.0,
             changed: true,
             summary: summary.clone(),
         });
