@@ -8,7 +8,9 @@ goes into the first node, a node that Brooklet reuses ends the bench, and so doe
 
 `--environment` is for the kernel and its worker alone: settings of an allocator, `LD_PRELOAD`. The Python
 environment of the kernel's side is the one of the tests (`cargo test` makes it), Hamilton's is made here, once; both
-it and the data are in the cache. Medians; a ratio above 1 says that Brooklet is faster.
+it and the data are in the cache. Medians; a ratio above 1 says that Brooklet is faster. Nodes that do not need each
+other run side by side in Brooklet and one after the other in Hamilton: `by_shop` and `by_customer` share the cores,
+so each looks slower than it is, and the sum of nodes may be more than the run.
 """
 
 import argparse
@@ -295,7 +297,7 @@ class Brooklet:
         """Each node's own time, and what hashing took; every node must have been computed."""
         text = self.kernel.ok("%time").text
         rows = re.findall(r"^(\w+) .*?([\d.]+ m?s)\b.*?(\w+)$", text, re.MULTILINE)
-        nodes = {name: in_seconds(time) for name, time, state in rows if name in NODES and state == "done"}
+        nodes = {name: in_seconds(took) for name, took, state in rows if name in NODES and state == "done"}
         assert set(nodes) == set(NODES), f"not computed anew: {set(NODES) - set(nodes)}\n{text}"
         hashing = re.search(r"([\d.]+ m?s) of it to tell values from others", text)
         return nodes, in_seconds(hashing[1]) if hashing else 0.0
@@ -438,6 +440,10 @@ def main():
     parser.add_argument("--environment", type=setting, action="append", default=[], metavar="NAME=VALUE", help="for the kernel alone; may be repeated")
     parser.add_argument("--json", action="store_true", help="print numbers, in seconds")
     options = parser.parse_args()
+    if options.rows < 1 or options.turns < 1:
+        parser.error("there must be a row and a turn")
+    if not pathlib.Path(executable()).exists():
+        parser.error(f"{executable()} is not there: `cargo build --release` makes it, and $BROOKLET may name another")
     environment = dict(options.environment)
     python()
     data = parquet(options.rows)

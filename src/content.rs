@@ -16,6 +16,8 @@
 mod columns;
 mod frame;
 mod memory;
+#[cfg(test)]
+mod properties;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::BuildHasher;

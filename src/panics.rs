@@ -36,9 +36,18 @@ pub fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Panic> {
     let before = CAPTURING.replace(true);
     // What the code leaves half-done is its own: the caller drops the values that it could see.
     let result = panic::catch_unwind(AssertUnwindSafe(run));
-    CAPTURING.set(before);
     let here = LAST.take();
-    result.map_err(|payload| here.unwrap_or_else(|| from_payload(&*payload)))
+    let result = result.map_err(|payload| {
+        let report = here.unwrap_or_else(|| from_payload(&*payload));
+        // The payload is the user's as well, and may panic when it is dropped; what comes of that is left alone.
+        if let Err(again) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            std::mem::forget(again);
+        }
+        report
+    });
+    LAST.take();
+    CAPTURING.set(before);
+    result
 }
 
 /// The panic that was caught by someone else on this thread while `run` was running, with `run`'s result.
@@ -100,6 +109,19 @@ mod tests {
         let panic = catch(|| panic!("no {}", 1)).unwrap_err();
         assert_eq!(panic.message, "no 1");
         assert!(panic.place.contains("panics.rs:"), "{}", panic.place);
+        assert_eq!(catch(|| 1), Ok(1));
+    }
+
+    #[test]
+    fn a_payload_that_panics_when_it_is_dropped_is_one_panic() {
+        struct Payload;
+        impl Drop for Payload {
+            fn drop(&mut self) {
+                panic!("in drop");
+            }
+        }
+        let panic = catch(|| panic::panic_any(Payload)).unwrap_err();
+        assert_eq!(panic.message, "a panic without a message");
         assert_eq!(catch(|| 1), Ok(1));
     }
 

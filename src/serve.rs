@@ -65,7 +65,8 @@ fn start(mut socket: UnixStream, end: fn(i32) -> !) -> io::Result<i32> {
     let interrupt = driver.interrupt_flag();
     let (messages_tx, messages) = unbounded();
     let reading = socket.try_clone()?;
-    let answers = Arc::new(Answers { pending: Mutex::new((socket, Vec::new())), end });
+    let answers =
+        Arc::new(Answers { pending: Mutex::new((socket, Vec::new())), end, process: std::process::id() });
     // For the life of the process: the thread that drops values ends with it.
     foreign::observe(Box::leak(Box::new(Foreign(answers.clone()))))?;
     let noting = answers.clone();
@@ -118,6 +119,8 @@ struct Answers {
     /// The socket, and frames that may wait for the next one.
     pending: Mutex<(UnixStream, Vec<u8>)>,
     end: fn(i32) -> !,
+    /// Whose answers these are.
+    process: u32,
 }
 
 /// Announces foreign code to the kernel.
@@ -140,13 +143,21 @@ impl Answers {
     fn send(&self, message: &FromWorker) {
         const ENOUGH: usize = 1 << 16;
         const SHORT: f64 = 1.0;
-        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-        let (socket, frames) = &mut *pending;
-        if let Err(error) = wire::send(frames, message) {
+        // Code of the user's may fork, and the child comes back to here with all of our descriptors. Only the
+        // process that the kernel started speaks; and the child must not wait for a lock that it inherited.
+        if std::process::id() != self.process {
+            (self.end)(0);
+        }
+        // Written down before the lock is taken: a sign of life must not wait for a large answer.
+        let mut frame = Vec::new();
+        if let Err(error) = wire::send(&mut frame, message) {
             let instead = in_place_of(message, &error);
             // Small, so it can be written.
-            let _ = instead.map(|it| wire::send(frames, &it));
+            let _ = instead.map(|it| wire::send(&mut frame, &it));
         }
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        let (socket, frames) = &mut *pending;
+        frames.append(&mut frame);
         let may_wait = match message {
             FromWorker::Event { event: Event::DidRun { milliseconds, .. }, .. } => *milliseconds < SHORT,
             FromWorker::Event { event: Event::DidReuse { .. } | Event::DidTake { .. }, .. } => true,

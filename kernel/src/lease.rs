@@ -88,7 +88,15 @@ impl Lease {
     /// Removes the directory now; from then on nothing makes it again.
     pub fn end(&self) {
         let held = self.lock().take();
-        let _ = fs::remove_dir_all(self.path());
+        // Something that was killed a moment ago may still have made a file behind the walk.
+        for _ in 0..20 {
+            match fs::remove_dir_all(self.path()) {
+                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                    std::thread::sleep(std::time::Duration::from_millis(10));
+                }
+                _ => break,
+            }
+        }
         drop(held);
     }
 

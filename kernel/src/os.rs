@@ -123,8 +123,11 @@ pub fn resume_if_stopped(pid: u32) -> bool {
     // The name in brackets may hold anything; a debugger's stop has another letter.
     let is_stopped = stat.rsplit_once(')').is_some_and(|it| it.1.trim_start().starts_with('T'));
     if is_stopped && pid > 1 {
-        // SAFETY: kill has no effect on memory.
-        unsafe { libc::kill(-(pid as i32), libc::SIGCONT) };
+        // SAFETY: kill has no effect on memory. The group is that of the child if it leads one.
+        unsafe {
+            libc::kill(-(pid as i32), libc::SIGCONT);
+            libc::kill(pid as i32, libc::SIGCONT);
+        }
     }
     is_stopped
 }

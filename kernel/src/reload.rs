@@ -15,6 +15,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
+use std::time::Duration;
 
 use brooklet_graph::diagnostic::Diagnostic;
 use brooklet_graph::graph::{Graph, Literals, Options};
@@ -291,6 +292,17 @@ impl Reloader {
         self.shared.compiler.kill();
         drop(state);
         self.shared.processed.notify_all();
+    }
+
+    /// Ends all compiling for good, and waits a moment until nothing is written any more.
+    pub fn close(&self) {
+        const MOMENT: Duration = Duration::from_millis(500);
+        self.shared.compiler.close();
+        let mut state = self.shared.state();
+        state.interrupts += 1;
+        self.shared.processed.notify_all();
+        let waited = self.shared.processed.wait_timeout_while(state, MOMENT, |it| it.working.is_some());
+        drop(waited.unwrap_or_else(|it| it.into_inner()));
     }
 
     /// Where cells find the generation in force (`-L crate=`).

@@ -313,7 +313,7 @@ impl Engine for Session {
 
     fn shutdown(&self) {
         self.shared.interrupts.close();
-        self.shared.reloader.interrupt();
+        self.shared.reloader.close();
         self.shared.image.interrupt();
         let cells = locked(&self.shared.cells).take();
         if let Some(cells) = cells {

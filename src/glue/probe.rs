@@ -107,5 +107,25 @@ fn debug<T: Debug + 'static>(value: &dyn Any, node: &str) -> brooklet_graph::wir
 
 fn serialize<T: Serialize + 'static>(value: &dyn Any) -> Result<serde_json::Value, String> {
     let value = value.downcast_ref::<T>().ok_or("not the type that was probed")?;
-    serde_json::to_value(value).map_err(|it| it.to_string())
+    let mut text = Limited(Vec::new());
+    serde_json::to_writer(&mut text, value).map_err(|it| it.to_string())?;
+    serde_json::from_slice(&text.0).map_err(|it| it.to_string())
+}
+
+/// JSON as it is written, up to a limit: a value may be written for ever.
+struct Limited(Vec<u8>);
+
+impl std::io::Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        const LIMIT: usize = 256 << 20;
+        if self.0.len() + bytes.len() > LIMIT {
+            return Err(std::io::Error::other(format!("its JSON is longer than {} MB", LIMIT >> 20)));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }

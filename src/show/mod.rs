@@ -157,14 +157,42 @@ pub fn one(value: &Value, node: &str) -> MimeBundle {
 
 /// How long a value in `Debug` form may be to stand on one line.
 const ONE_LINE: usize = 100;
+/// What a `Debug` writes beyond this is not shown anyway.
+const DEBUG_LIMIT: usize = 1 << 20;
 
 /// `{:?}` where that fits a line, else `{:#?}`, cut where it gets out of hand.
 pub(crate) fn debug_text(value: &(impl Debug + ?Sized)) -> String {
-    let line = format!("{value:?}");
+    // Longer than any line by its bytes.
+    let line = limited(format_args!("{value:?}"), ONE_LINE * 4 + 4);
     if line.chars().count() <= ONE_LINE && !line.contains('\n') {
         return line;
     }
-    html::shortened(&format!("{value:#?}"), 100_000)
+    html::shortened(&limited(format_args!("{value:#?}"), DEBUG_LIMIT), 100_000)
+}
+
+/// Formatted text up to about a number of bytes. Where more comes, the formatting is told to end: a value may write
+/// for ever.
+fn limited(text: std::fmt::Arguments<'_>, limit: usize) -> String {
+    struct Limited {
+        text: String,
+        limit: usize,
+    }
+    impl std::fmt::Write for Limited {
+        fn write_str(&mut self, part: &str) -> std::fmt::Result {
+            if self.text.len() >= self.limit {
+                return Err(std::fmt::Error);
+            }
+            let end = part.floor_char_boundary(self.limit - self.text.len());
+            self.text.push_str(&part[..end]);
+            if end < part.len() { Err(std::fmt::Error) } else { Ok(()) }
+        }
+    }
+    let mut limited = Limited { text: String::new(), limit };
+    let result = std::fmt::Write::write_fmt(&mut limited, text);
+    if result.is_err() && limited.text.len() + 4 < limit {
+        limited.text.push_str("… (its `Debug` gave an error)");
+    }
+    limited.text
 }
 
 #[cfg(test)]

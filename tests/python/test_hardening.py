@@ -410,6 +410,26 @@ pub fn announces_too_much(fine: i64) -> i64 { to_sockets(&[0xff; 64]); fine }
 pub fn talks_nonsense(fine: i64) -> i64 { to_sockets(b"\x05\0\0\0hello"); fine }
 pub fn leaves_half_a_word(fine: i64) -> i64 { to_sockets(b"\x07"); fine }
 pub fn stops(fine: i64) -> i64 { unsafe { raise(19); } fine }
+/// The child comes back first, with another value.
+pub fn forked(fine: i64) -> i64 {
+    if unsafe { fork() } == 0 { return fine + 1000; }
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    fine
+}
+pub fn forked_and_panics(fine: i64) -> i64 {
+    if unsafe { fork() } == 0 { panic!("the child") }
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    fine
+}
+pub struct Payload;
+impl Drop for Payload { fn drop(&mut self) { panic!("in the payload's drop") } }
+pub fn panics_twice(fine: i64) -> i64 { if fine > 0 { std::panic::panic_any(Payload) } fine }
+pub fn large(fine: i64) -> String { "x".repeat(120_000_000 * fine as usize / 2) }
+pub struct Endless;
+impl std::fmt::Debug for Endless {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { loop { f.write_str("again ")?; } }
+}
+pub fn endless(fine: i64) -> Endless { let _ = fine; Endless }
 """
 
 
@@ -451,6 +471,34 @@ def test_a_link_that_is_not_heard_is_told_without_an_interrupt(foreign, node):
     else:
         assert reply.error.name == "WorkerDied", reply.error
     assert reply.seconds < SOON, reply.describe()
+    right(foreign)
+
+
+@pytest.mark.parametrize("node", ["forked", "forked_and_panics"])
+def test_a_forked_child_does_not_speak_for_the_worker(foreign, node):
+    for number in range(3):
+        foreign.ok(f"%input x={number + 1}")
+        assert foreign.run(node, timeout=60) == {node: number + 2}
+
+
+def test_a_panic_whose_payload_panics_is_one_panic_of_the_node(foreign):
+    error = foreign.fails("%run panics_twice", "Panic")
+    assert "panics_twice" in error.value and "bug in" not in str(error)
+    right(foreign)
+    assert "panics_twice" not in foreign.fails("%run child_in_the_group", "WorkerDied").value
+
+
+def test_a_large_value_is_no_silence(foreign):
+    worker = foreign.worker().pid
+    reply = foreign.execute("%run large", timeout=60)
+    assert reply.status == "ok" or reply.error.name == "TooLarge", reply.error
+    right(foreign)
+    assert foreign.worker().pid == worker
+
+
+def test_a_debug_without_an_end_is_cut(foreign):
+    reply = foreign.ok("%run endless", timeout=60)
+    assert "again again" in reply.result and len(reply.result) < 1_000_000
     right(foreign)
 
 
@@ -573,6 +621,13 @@ def test_a_control_word_that_a_cell_prints_is_text(notebook, word):
     reply = notebook.ok(f'println!("{word}");\n5', timeout=60)
     assert reply.result == "5" and word in reply.stdout
     assert notebook.ok("kept + 1", timeout=60).result == "42"
+
+
+def test_a_control_word_without_a_newline_is_text(notebook):
+    reply = notebook.ok('print!("EVCXR_ERROR_OCCURRED")')
+    assert reply.stdout == "EVCXR_ERROR_OCCURRED"
+    reply = notebook.execute('print!("EVCXR_ERROR_OCCURRED"); "x".parse::<i64>()?')
+    assert reply.stdout == "EVCXR_ERROR_OCCURRED" and "invalid digit" in reply.error.value
 
 
 def test_content_without_an_end_is_shown_at_the_end_of_the_cell(notebook):

@@ -108,6 +108,8 @@ struct State {
     running: Option<u32>,
     /// What is being compiled is no longer wanted.
     is_stopped: bool,
+    /// Nothing will be wanted any more.
+    is_closed: bool,
 }
 
 impl Compiler {
@@ -117,7 +119,14 @@ impl Compiler {
 
     /// Takes back a `kill` that was meant for the content before.
     pub fn begin(&self) {
-        self.state().is_stopped = false;
+        let mut state = self.state();
+        state.is_stopped = state.is_closed;
+    }
+
+    /// Kills the running compiler, and every one that would start.
+    pub fn close(&self) {
+        self.state().is_closed = true;
+        self.kill();
     }
 
     /// Kills the running compiler and its linker; one that was about to start does not. `compile` then answers

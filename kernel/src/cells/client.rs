@@ -132,6 +132,12 @@ impl Cells {
         {
             result = self.shared.evaluate(cell, &interrupt_rx, notice);
         }
+        if let Err(CellsError::Compiler { output }) = &result
+            && (output.contains("failed to ") || output.contains("No space left"))
+        {
+            // cargo found half of what it had written before: nothing can be built on that.
+            self.kill();
+        }
         let notices = {
             let mut state = locked(&self.shared.state);
             state.phase = Phase::Idle;
@@ -420,7 +426,7 @@ impl Shared {
                     Ok(line) => notice(&Notice::Progress(line)),
                     Err(_) => progress_rx = None,
                 },
-                default(TICK) => process.resume(),
+                default(TICK) => process.resume_all(),
             }
         };
         let Ok(answer) = answer else {

@@ -49,7 +49,7 @@ fn compiler_failed(error: &Error) -> Option<String> {
     let text = error.to_string();
     let (_, printed) = text.split_once("no parsable errors were found")?;
     // `:dep` of what cannot be had, or a manifest that is wrong, has words of its own.
-    let is_ours = ["signal:", "No space left", "cannot allocate", "could not compile"];
+    let is_ours = ["signal:", "No space left", "annot allocate", "could not compile", "failed to "];
     is_ours.iter().any(|it| printed.contains(it)).then(|| {
         let lines = printed.lines().skip(1).filter(|it| {
             let it = it.trim();

@@ -206,6 +206,16 @@ impl Process {
         }
     }
 
+    /// The same for all that it has started: evcxr's child and compilers.
+    pub fn resume_all(&self) {
+        self.resume();
+        if self.is_alive() {
+            for (pid, _) in process_table().into_iter().filter(|it| it.1 == self.pid) {
+                os::resume_if_stopped(pid);
+            }
+        }
+    }
+
     /// Waits until a killed process is reaped; not for ever, since the system may be slow to end it.
     pub fn wait_for_end(&self) {
         let deadline = Instant::now() + END_GRACE;

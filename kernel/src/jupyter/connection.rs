@@ -102,8 +102,9 @@ impl Connection {
             }
         };
         // `null` means "as usual" in other fields, and it is usual to sign.
-        if file.get("key").is_some_and(Json::is_null) {
-            return Err(bad("`key` is null; a session without signatures has an empty text there".into()));
+        if file.get("key").is_none_or(Json::is_null) {
+            let what = if file.contains_key("key") { "`key` is null" } else { "`key` is missing" };
+            return Err(bad(format!("{what}; a session without signatures has an empty text there")));
         }
         let key = text_of("key")?.unwrap_or_default();
         match text_of("signature_scheme")?.as_deref() {

@@ -103,6 +103,13 @@ impl Mirror {
         self.nodes.iter().filter(|it| it.1.state == State::Running).map(|it| it.0.clone()).collect()
     }
 
+    /// A run is over, so nothing runs, whatever was told of it.
+    pub fn none_running(&mut self) {
+        for seen in self.nodes.values_mut().filter(|it| it.state == State::Running) {
+            seen.state = State::Skipped;
+        }
+    }
+
     /// Marks what a change of the code made stale, and forgets what is gone.
     pub fn change(&mut self, change: &Change, new: &Graph) {
         for name in change.removed.iter().chain(&change.added) {

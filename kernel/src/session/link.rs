@@ -96,10 +96,21 @@ impl Shared {
         if let Some(old) = old {
             self.say_lost(&old.death(), "since the last cell");
         }
-        let listener = Arc::new(Ears(Arc::downgrade(self)));
+        let listener: Arc<dyn Listener> = Arc::new(Ears(Arc::downgrade(self)));
         let phase = self.enter(Phase::Working)?;
         let is_stopped = || self.interrupts.is_pressed();
-        let started = Worker::start(&image, &self.base, listener, &is_stopped);
+        let start = || Worker::start(&image, &self.base, listener.clone(), &is_stopped);
+        let started = match start() {
+            Err(death) if !is_stopped() => {
+                let line = format!(
+                    "note: the worker {} before it began; it is started once more\n",
+                    death.description
+                );
+                self.screen.stream(Stream::Stderr, &line);
+                start()
+            }
+            started => started,
+        };
         drop(phase);
         let worker = Arc::new(started.map_err(|death| match self.interrupts.is_pressed() {
             true => errors::interrupted("stopped while the worker was started"),

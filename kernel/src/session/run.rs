@@ -152,6 +152,9 @@ impl Execution<'_> {
             }
             answer => answer,
         };
+        if matches!(answer, Ok(Ok(_))) {
+            self.shared.knowledge().mirror.none_running();
+        }
         let wall = started.elapsed();
         let tally = self.shared.tally().clone();
         let painter = self.shared.painter().take();

@@ -486,6 +486,20 @@ fn write(mut socket: UnixStream, messages: &Receiver<ToWorker>) {
     }
 }
 
+/// The socket, noting whenever anything comes.
+struct Heard {
+    from: UnixStream,
+    shared: Arc<Shared>,
+}
+
+impl io::Read for Heard {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.from.read(buffer)?;
+        self.shared.heard.store(true, Ordering::SeqCst);
+        Ok(count)
+    }
+}
+
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) {
     thread::Builder::new().name(name.to_owned()).spawn(run).expect("a thread can be started");
 }
@@ -600,8 +614,10 @@ impl Shared {
         spawn("question", wait);
     }
 
-    fn spawn_socket_reader(self: Arc<Shared>, mut from: UnixStream) {
+    fn spawn_socket_reader(self: Arc<Shared>, from: UnixStream) {
         let read = move || {
+            // A large message takes a while to come: its parts are signs of life as well.
+            let mut from = Heard { from, shared: self.clone() };
             let nonsense = loop {
                 match wire::receive::<FromWorker>(&mut from) {
                     Ok(Some(message)) => {

@@ -117,6 +117,7 @@ impl Filter {
         let mut pieces = Vec::new();
         let mut held = std::mem::take(&mut self.held);
         self.flush(&mut held, &mut pieces);
+        self.end_content(&mut pieces);
         pieces
     }
 
@@ -140,14 +141,18 @@ impl Filter {
                 self.acquit(pieces);
             }
             _ => {
-                if let Some((mime, text)) = self.content.take() {
-                    // Whoever began it did not end it: it was no content.
-                    pieces.push(Piece::Text(format!("EVCXR_BEGIN_CONTENT {mime}\n{text}")));
-                }
+                self.end_content(pieces);
                 pieces.extend(self.suspects.drain(..).map(Piece::Control));
                 self.section = Section::Generated;
                 pieces.push(Piece::Mark(number));
             }
+        }
+    }
+
+    /// Whoever began content and did not end it has shown none.
+    fn end_content(&mut self, pieces: &mut Vec<Piece>) {
+        if let Some((mime, text)) = self.content.take() {
+            pieces.push(Piece::Text(format!("EVCXR_BEGIN_CONTENT {mime}\n{text}")));
         }
     }
 
@@ -161,11 +166,15 @@ impl Filter {
     fn control(&mut self, line: String, pieces: &mut Vec<Piece>) {
         let is_content = line.starts_with("EVCXR_BEGIN_CONTENT ") || line.starts_with("EVCXR_END_CONTENT");
         if self.section != Section::Generated && !is_content {
-            if self.section == Section::User && (line == PANIC || line == ERROR) {
-                self.acquit(pieces);
-                self.suspects.push(line);
-            } else {
-                self.flush(&mut format!("{line}\n").into_bytes(), pieces);
+            // What is generated may stand behind a word that the user's code printed without a newline.
+            let suspect = [PANIC, ERROR].into_iter().find(|it| line.ends_with(it));
+            match suspect.filter(|_| self.section == Section::User) {
+                Some(word) => {
+                    self.acquit(pieces);
+                    self.flush(&mut line[..line.len() - word.len()].as_bytes().to_vec(), pieces);
+                    self.suspects.push(word.to_owned());
+                }
+                None => self.flush(&mut format!("{line}\n").into_bytes(), pieces),
             }
             return;
         }
@@ -229,7 +238,9 @@ fn control(bytes: &[u8]) -> Found<String> {
                 return Found::Partly;
             }
         } else if bytes.starts_with(word) {
-            return match bytes.iter().position(|it| *it == b'\n') {
+            // What a mark cuts off was not ended by its printer: text, whoever printed it.
+            return match bytes.iter().position(|it| *it == b'\n' || *it == MARK) {
+                Some(end) if bytes[end] == MARK => Found::Not,
                 Some(end) => {
                     Found::Whole(String::from_utf8_lossy(&bytes[..end]).trim_end().to_owned(), end + 1)
                 }
@@ -407,6 +418,24 @@ mod tests {
         let printed: String = pieces.iter().map(shown).collect();
         assert_eq!(printed, "a\nEVCXR_ERROR_OCCURRED\ndropped\n");
         assert_eq!(pieces[pieces.len() - 2..], [Piece::Control(ERROR.to_owned()), Piece::Mark(2)]);
+    }
+
+    #[test]
+    fn a_control_word_without_a_newline_is_text_and_hides_nothing_behind_it() {
+        let cell = b"\x1ebrooklet(7\x1e\nEVCXR_ERROR_OCCURRED\x1ebrooklet)7\x1e\n\x1ebrooklet:2\x1e\n";
+        assert_eq!(Filter::default().push(cell, 7), [text("EVCXR_ERROR_OCCURRED"), Piece::Mark(2)]);
+        let cell = b"\x1ebrooklet(7\x1e\nEVCXR_ERROR_OCCURREDEVCXR_PANIC_NOTIFICATION\n\x1ebrooklet:2\x1e\n";
+        assert_eq!(
+            Filter::default().push(cell, 7),
+            [text("EVCXR_ERROR_OCCURRED"), Piece::Control(PANIC.to_owned()), Piece::Mark(2)]
+        );
+    }
+
+    #[test]
+    fn what_a_dying_process_began_to_show_is_text() {
+        let mut filter = Filter::default();
+        assert_eq!(filter.push(b"EVCXR_BEGIN_CONTENT text/html\n<b>\n", 7), []);
+        assert_eq!(filter.finish(), [text("EVCXR_BEGIN_CONTENT text/html\n<b>\n")]);
     }
 
     #[test]

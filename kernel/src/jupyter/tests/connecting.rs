@@ -198,6 +198,10 @@ fn what_the_kernel_cannot_do_is_refused_in_words() {
     let read = |file: &Json| {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file.json");
+        let mut file = file.clone();
+        if let Some(file) = file.as_object_mut() {
+            file.entry("key").or_insert(json!(""));
+        }
         std::fs::write(&path, file.to_string()).unwrap();
         Connection::read(&path).map(|connection| connection.ports).map_err(|error| match error {
             Error::ConnectionFile { message, .. } | Error::Unsupported(message) => message,
@@ -226,6 +230,10 @@ fn what_the_kernel_cannot_do_is_refused_in_words() {
     let lenient = json!({ "curve_publickey": null, "shell_port": "5", "iopub_port": null, "hb_port": 7 });
     let ports = Ports { shell: 5, heartbeat: 7, ..Ports::default() };
     assert_eq!(read(&lenient), Ok(ports));
+    let directory = tempfile::tempdir().unwrap();
+    let unsigned = directory.path().join("file.json");
+    std::fs::write(&unsigned, r#"{ "shell_port": 5 }"#).unwrap();
+    assert!(Connection::read(&unsigned).unwrap_err().to_string().contains("`key` is missing"));
     let missing = Connection::read("no/such/file.json".as_ref()).unwrap_err().to_string();
     assert!(missing.starts_with("connection file `no/such/file.json`: "), "{missing}");
 }
@@ -278,7 +286,7 @@ fn what_a_killed_kernel_left_is_replaced() {
 fn ipv6_addresses_are_put_in_brackets() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("file.json");
-    std::fs::write(&path, r#"{ "ip": "::1" }"#).unwrap();
+    std::fs::write(&path, r#"{ "ip": "::1", "key": "" }"#).unwrap();
     assert_eq!(Connection::read(&path).unwrap().endpoint(5), "tcp://[::1]:5");
 }
 
