@@ -486,7 +486,8 @@ fn write(mut socket: UnixStream, messages: &Receiver<ToWorker>) {
     }
 }
 
-/// The socket, noting whenever anything comes.
+/// The socket, noting whenever a good part of a message comes. A sign of life is shorter: where somebody else has
+/// written into the link, each one would seem to be a part of a message that never ends.
 struct Heard {
     from: UnixStream,
     shared: Arc<Shared>,
@@ -494,8 +495,11 @@ struct Heard {
 
 impl io::Read for Heard {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        const GOOD_PART: usize = 1024;
         let count = self.from.read(buffer)?;
-        self.shared.heard.store(true, Ordering::SeqCst);
+        if count >= GOOD_PART {
+            self.shared.heard.store(true, Ordering::SeqCst);
+        }
         Ok(count)
     }
 }
