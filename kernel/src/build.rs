@@ -1,5 +1,6 @@
 //! Everything that is compiled: the image once, a generation at each save.
 
+pub mod cache;
 mod cargo_progress;
 pub mod generation;
 pub mod image;

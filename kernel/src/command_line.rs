@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::build::image::checked_cache_directory;
+use crate::build::cache::checked_cache_directory;
 use crate::engine::Engine;
 use crate::session::{Options, Session};
 use crate::signals::{Caught, SIGHUP, SIGTERM};

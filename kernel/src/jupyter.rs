@@ -44,7 +44,7 @@ use std::sync::Arc;
 
 pub use kernelspec::kernelspec;
 
-use crate::build::image::cache_directory;
+use crate::build::cache::cache_directory;
 use crate::engine::Engine;
 use crate::signals::Caught;
 

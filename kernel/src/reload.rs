@@ -9,6 +9,9 @@
 mod files;
 mod package;
 mod pipeline;
+mod reading;
+mod walk;
+mod watcher;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -70,7 +73,7 @@ pub struct Problems {
 /// Keeps the watched files compiled.
 pub struct Reloader {
     shared: Arc<Shared>,
-    watcher: files::Watcher,
+    watcher: watcher::Watcher,
 }
 
 /// How the image is had; called on the pipeline's thread, may take minutes the first time.
@@ -169,7 +172,7 @@ impl Reloader {
             .spawn(move || pipeline.run(&woken))
             .expect("a thread can be started");
         let saved = Arc::downgrade(&shared);
-        let watcher = files::Watcher::new(move || match saved.upgrade() {
+        let watcher = watcher::Watcher::new(move || match saved.upgrade() {
             Some(shared) => {
                 shared.saved();
                 true

@@ -50,7 +50,7 @@ use brooklet_graph::graph::Literals;
 use brooklet_graph::parse::cell as rust_cell;
 use brooklet_graph::wire::MimeBundle;
 
-use crate::build::image::{cache_directory, checked_cache_directory};
+use crate::build::cache::{cache_directory, checked_cache_directory};
 use crate::cells::Cells;
 use crate::engine::{Cell, CellError, Completeness, Completions, Engine, Outcome, Output, Stream};
 use crate::executable;
@@ -317,7 +317,7 @@ impl Engine for Session {
         self.shared.image.interrupt();
         let cells = locked(&self.shared.cells).take();
         if let Some(cells) = cells {
-            cells.kill();
+            cells.close();
         }
         self.shared.kill_worker();
         self.shared.forget_worker();

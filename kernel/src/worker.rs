@@ -5,7 +5,9 @@
 //! other ends of its pipes.
 
 pub mod client;
+mod death;
 pub mod entry;
 mod output;
 
-pub use client::{CellReply, Death, Listener, Worker};
+pub use client::{CellReply, Listener, Worker};
+pub use death::Death;

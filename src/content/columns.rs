@@ -17,8 +17,8 @@
 use brooklet_digest::{BitDigest, Bits, Digest, Hash, StringDigest};
 use polars::prelude::{ArrowDataType, CategoricalMapping, DataType, Series, TimeUnit};
 use polars_arrow::array::{
-    Array, BinaryViewArray, BooleanArray, FixedSizeListArray, ListArray, PrimitiveArray, StructArray,
-    Utf8ViewArray,
+    Array, BinaryViewArrayGeneric, BooleanArray, FixedSizeListArray, ListArray, PrimitiveArray, StructArray,
+    ViewType,
 };
 use polars_arrow::bitmap::Bitmap;
 use polars_arrow::datatypes::{PhysicalType, PrimitiveType, TimeUnit as ArrowUnit};
@@ -204,24 +204,8 @@ fn values(dtype: &DataType, chunks: Vec<Chunk>, encoder: &mut Encoder) -> Result
             encoder.bytes(&digest.finish());
         }
         PhysicalType::Primitive(primitive) => encoder.bytes(&numbers(primitive, &chunks)?),
-        PhysicalType::Utf8View => {
-            let mut digest = StringDigest::new();
-            for chunk in &chunks {
-                let array = chunk.array::<Utf8ViewArray>()?;
-                let buffers: Vec<&[u8]> = array.data_buffers().iter().map(|it| it.as_slice()).collect();
-                digest.update(bytemuck::cast_slice(array.views()), &buffers, chunk.bits());
-            }
-            strings(digest, encoder);
-        }
-        PhysicalType::BinaryView => {
-            let mut digest = StringDigest::new();
-            for chunk in &chunks {
-                let array = chunk.array::<BinaryViewArray>()?;
-                let buffers: Vec<&[u8]> = array.data_buffers().iter().map(|it| it.as_slice()).collect();
-                digest.update(bytemuck::cast_slice(array.views()), &buffers, chunk.bits());
-            }
-            strings(digest, encoder);
-        }
+        PhysicalType::Utf8View => strings::<str>(&chunks, encoder)?,
+        PhysicalType::BinaryView => strings::<[u8]>(&chunks, encoder)?,
         PhysicalType::LargeList => return lists(dtype.inner_dtype().ok_or(Opaque)?, &chunks, encoder),
         PhysicalType::FixedSizeList => return arrays(dtype.inner_dtype().ok_or(Opaque)?, &chunks, encoder),
         _ => return Err(Opaque),
@@ -229,10 +213,17 @@ fn values(dtype: &DataType, chunks: Vec<Chunk>, encoder: &mut Encoder) -> Result
     Ok(())
 }
 
-fn strings(digest: StringDigest, encoder: &mut Encoder) {
+fn strings<T: ViewType + ?Sized>(chunks: &[Chunk], encoder: &mut Encoder) -> Result<(), Opaque> {
+    let mut digest = StringDigest::new();
+    for chunk in chunks {
+        let array = chunk.array::<BinaryViewArrayGeneric<T>>()?;
+        let buffers: Vec<&[u8]> = array.data_buffers().iter().map(|it| it.as_slice()).collect();
+        digest.update(bytemuck::cast_slice(array.views()), &buffers, chunk.bits());
+    }
     let (lengths, bytes) = digest.finish();
     encoder.bytes(&lengths);
     encoder.bytes(&bytes);
+    Ok(())
 }
 
 fn validity(chunks: &[Chunk], encoder: &mut Encoder) {

@@ -34,6 +34,8 @@ const BUSY_PAUSE: Duration = Duration::from_millis(40);
 const GIVE_UP: Duration = Duration::from_secs(30);
 /// How long a process may take to start, with all that evcxr tries out.
 const START: Duration = Duration::from_secs(180);
+/// How long the end of a process that is starting is waited for.
+const CLOSE: Duration = Duration::from_secs(1);
 /// How often somebody who waits looks whether a signal has stopped the process.
 const TICK: Duration = Duration::from_millis(250);
 
@@ -54,6 +56,10 @@ struct Shared {
 #[derive(Default)]
 struct State {
     slot: Slot,
+    /// The process that is starting.
+    starting: Option<Arc<Process>>,
+    /// Nothing is started any more.
+    is_closed: bool,
     phase: Phase,
     /// The evaluation has had the worker run something.
     has_run: bool,
@@ -228,6 +234,24 @@ impl Cells {
         process.wait_for_end();
     }
 
+    /// Kills the process, also one that is starting, and starts none any more. Returns when all is gone.
+    pub fn close(&self) {
+        let starting = {
+            let mut state = locked(&self.shared.state);
+            state.is_closed = true;
+            state.starting.clone()
+        };
+        if let Some(process) = starting {
+            process.kill();
+            process.wait_for_end();
+        }
+        let state = locked(&self.shared.state);
+        let is_starting = |it: &mut State| matches!(it.slot, Slot::Starting);
+        let waited = self.shared.changed.wait_timeout_while(state, CLOSE, is_starting);
+        drop(waited.unwrap_or_else(|it| it.into_inner()));
+        self.kill();
+    }
+
     /// Starts over with no variables and definitions, on purpose: nothing is told.
     pub fn reset(&self) {
         let mut state = locked(&self.shared.state);
@@ -270,7 +294,7 @@ impl Cells {
 
 impl Drop for Cells {
     fn drop(&mut self) {
-        self.kill();
+        self.close();
     }
 }
 
@@ -278,6 +302,9 @@ impl Shared {
     /// Starts a process unless there is one.
     fn begin(self: &Arc<Shared>) {
         let mut state = locked(&self.state);
+        if state.is_closed {
+            return;
+        }
         match &state.slot {
             Slot::Starting => return,
             Slot::Ready(process) if process.is_alive() && process.has_directory() => return,
@@ -300,7 +327,11 @@ impl Shared {
                 Ok(process) => Slot::Ready(process),
                 Err(message) => Slot::Failed(message),
             };
-            locked(&shared.state).slot = slot;
+            let mut state = locked(&shared.state);
+            state.slot = slot;
+            let started = state.starting.take();
+            drop(state);
+            drop(started);
             shared.changed.notify_all();
         };
         thread::Builder::new().name("cells-start".into()).spawn(start).expect("a thread can be started");
@@ -312,6 +343,16 @@ impl Shared {
         let mut prelude = self.config.prelude.clone();
         if !self.config.generation.is_empty() {
             prelude = format!("{prelude}\n{}", Scope::placeholder(&self.config.generation));
+        }
+        {
+            let mut state = locked(&self.state);
+            if state.is_closed {
+                drop(state);
+                process.kill();
+                process.wait_for_end();
+                return Err("the session ends".to_owned());
+            }
+            state.starting = Some(process.clone());
         }
         let (_, answer_rx) = process.ask(process.start_message(&self.config, prelude));
         let started = Instant::now();

@@ -336,6 +336,9 @@ impl Process {
     fn hung_up(&self) {
         os::kill_group(self.pid);
         let _ = locked(&self.child).wait();
+        // Nothing is read from there any more; libraries that the worker has loaded stay usable. Not left to the last
+        // user of this struct, which may be a thread that the kernel's end does not wait for.
+        self.directory.end();
         self.alive.store(false, Ordering::SeqCst);
         *locked(&self.to_cells) = None;
         // Wakes all who wait for an answer, and the thread that accepts.

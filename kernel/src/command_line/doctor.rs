@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
-use crate::build::image::{Image, Toolchain, checked_cache_directory, source_directory};
+use crate::build::cache::checked_cache_directory;
+use crate::build::image::{Image, Toolchain, source_directory};
 use crate::command_line::kernelspec::{self, Place};
 use crate::command_line::python;
 

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-use crate::build::image::checked_cache_directory;
+use crate::build::cache::checked_cache_directory;
 use crate::command_line::kernelspec::{self, Place};
 use crate::command_line::python;
 

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::build::image::cache_directory;
+use crate::build::cache::cache_directory;
 
 /// JupyterLab's major version that the kernel is tested with.
 const JUPYTERLAB: &str = "jupyterlab>=4,<5";

@@ -1,43 +1,21 @@
-//! Which files are watched, what they hold, and when to look again.
+//! Which files are watched, and what they hold.
 //!
-//! Editors save in many ways: in place, by rename over the old file, by delete and create, half at a time.
-//! So events only say "look again"; what is true is what reading gives. Directories are watched rather than
-//! files, since a watch on a file does not survive a rename over it.
-//!
-//! Anything may stand where a file is expected: a pipe that nobody writes to, a link that leads back, a home
-//! directory. So no look waits for another process, and each has its bounds.
+//! What is true is what reading gives, never an event. What cannot be read is told as a diagnostic, and the rest
+//! goes on.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{self, Read};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
-use std::sync::Mutex;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use brooklet_graph::diagnostic::Diagnostic;
 use brooklet_graph::graph::{Literals, Options};
 use brooklet_graph::parse::{Included, nesting};
 use brooklet_graph::source::{FileId, PackageRoot, SourceFile, Sources, Span};
-use crossbeam_channel::{RecvTimeoutError, unbounded};
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
 use super::package::{self, Package};
+use super::reading::{INCLUDED_LIMIT, SOURCE_LIMIT, Unread, irregular, megabytes, read_file};
+use super::walk::{BOUNDS, rust_files};
 use crate::build::package::PackageSpec;
-
-/// After this much quiet a save is taken to be finished.
-const QUIET: Duration = Duration::from_millis(12);
-/// Under steady changes we look again at the latest after this.
-const AT_LATEST: Duration = Duration::from_millis(300);
-
-/// Bytes of one source file, at most: all of them are read at every look.
-const SOURCE_LIMIT: u64 = 5_000_000;
-/// Bytes of a file that sources include, at most.
-const INCLUDED_LIMIT: u64 = 1_000_000_000;
-/// How far a watched directory is walked.
-const BOUNDS: Bounds = Bounds { files: 5_000, entries: 100_000, depth: 32 };
 
 /// What `%watch` named, in that order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -150,6 +128,19 @@ impl WatchSet {
             removed.push(self.entries.remove(index).given);
         }
         Ok(removed)
+    }
+
+    /// The directories that hold what is watched, and whether all below each counts.
+    pub fn directories(&self) -> BTreeSet<(PathBuf, bool)> {
+        let mut wanted = BTreeSet::new();
+        for entry in &self.entries {
+            let directory = if entry.is_directory { Some(entry.path.as_path()) } else { entry.path.parent() };
+            wanted.extend(directory.map(|it| (it.to_owned(), entry.is_directory)));
+            // Its manifest and its other modules count as well.
+            wanted.extend(entry.package.clone().map(|it| (it.join("src"), true)).filter(|it| it.0.is_dir()));
+            wanted.extend(entry.package.clone().map(|it| (it, false)));
+        }
+        wanted
     }
 
     pub fn given(&self) -> Vec<String> {
@@ -282,78 +273,6 @@ const NARROWER: &str = "watch a directory further down, or name the files";
 /// What a user does about a source file that holds too much.
 const AS_AN_INPUT: &str = "keep data in a file of its own, and take it as an input or by `include_str!`";
 
-/// Why a file was not read.
-#[derive(Debug)]
-pub(super) enum Unread {
-    Failed(io::Error),
-    /// What it is in place of a regular file.
-    Irregular(&'static str),
-    /// Its size in bytes, as far as it was looked at.
-    TooLarge(u64),
-}
-
-impl fmt::Display for Unread {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Unread::Failed(error) => error.fmt(f),
-            Unread::Irregular(kind) => write!(f, "it is {kind}, no regular file"),
-            Unread::TooLarge(size) => write!(f, "it holds {}", megabytes(*size)),
-        }
-    }
-}
-
-/// Reads a regular file of a limited size. Never waits for another process, as opening a pipe would.
-///
-/// # Errors
-/// If it cannot be read, or is no such file.
-pub(super) fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, Unread> {
-    // What is opened is looked at, since what a path names may be another thing a moment later.
-    let opened = fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
-    let file = match opened {
-        Ok(file) => file,
-        // A socket cannot even be opened.
-        Err(error) => {
-            let kind = fs::metadata(path).ok().and_then(|it| irregular(it.file_type()));
-            return Err(kind.map_or(Unread::Failed(error), Unread::Irregular));
-        }
-    };
-    let metadata = file.metadata().map_err(Unread::Failed)?;
-    if let Some(kind) = irregular(metadata.file_type()) {
-        return Err(Unread::Irregular(kind));
-    }
-    if metadata.len() > limit {
-        return Err(Unread::TooLarge(metadata.len()));
-    }
-    let mut bytes = Vec::with_capacity(metadata.len() as usize);
-    // It may be growing.
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(Unread::Failed)?;
-    let size = bytes.len() as u64;
-    if size > limit { Err(Unread::TooLarge(size)) } else { Ok(bytes) }
-}
-
-/// The text of a file that a package may have as a module; `None` if there is no such file. One that cannot be
-/// read has no text: it is told when it is read as a module.
-pub(super) fn module_text(path: &Path) -> Option<String> {
-    match read_file(path, SOURCE_LIMIT) {
-        Ok(bytes) => Some(String::from_utf8(bytes).unwrap_or_default()),
-        Err(Unread::Failed(error)) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(_) if path.is_dir() => None,
-        Err(_) => Some(String::new()),
-    }
-}
-
-/// What a file is if it is no regular one.
-fn irregular(kind: fs::FileType) -> Option<&'static str> {
-    match kind {
-        it if it.is_file() => None,
-        it if it.is_dir() => Some("a directory"),
-        it if it.is_fifo() => Some("a named pipe"),
-        it if it.is_socket() => Some("a socket"),
-        it if it.is_char_device() || it.is_block_device() => Some("a device"),
-        _ => Some("something else"),
-    }
-}
-
 /// Whether a file can be watched as it is now. One that cannot be looked at is told when it is read.
 fn refuse_unfit(file: &Path, base: &Path) -> Result<(), String> {
     let Ok(metadata) = fs::metadata(file) else { return Ok(()) };
@@ -369,10 +288,6 @@ fn refuse_unfit(file: &Path, base: &Path) -> Result<(), String> {
 
 fn too_large(shown: &str, size: u64) -> String {
     format!("`{shown}` holds {}, and a watched file may hold {}", megabytes(size), megabytes(SOURCE_LIMIT))
-}
-
-fn megabytes(size: u64) -> String {
-    format!("{:.1} MB", size as f64 / 1e6)
 }
 
 /// What a file holds that sources include. Whether it is there, rustc says; but what would keep rustc waiting is
@@ -525,84 +440,6 @@ fn identifier(name: &str) -> String {
     text
 }
 
-/// How much a walk takes in before it gives up.
-struct Bounds {
-    /// Transform files.
-    files: usize,
-    /// Whatever stands in the directories.
-    entries: usize,
-    /// Directories in directories.
-    depth: usize,
-}
-
-/// All transform files below a directory, sorted, and what is wrong if there is more than the bounds allow.
-/// `mod.rs` only declares modules for production builds.
-///
-/// A link is followed to what was not reached yet. That waits until all else was seen, so that a file goes by its
-/// own name where it has one.
-fn rust_files(directory: &Path, bounds: &Bounds) -> (Vec<PathBuf>, Option<String>) {
-    let mut found = Vec::new();
-    let mut seen: BTreeSet<(u64, u64)> = BTreeSet::new();
-    let mut entries = 0;
-    let mut directories = vec![(directory.to_owned(), 0)];
-    let mut links: VecDeque<(PathBuf, usize)> = VecDeque::new();
-    let mut problem = None;
-    while let Some((path, depth)) = directories.pop().or_else(|| links.pop_front()) {
-        let metadata = fs::metadata(&path).ok();
-        if metadata.as_ref().is_some_and(|it| !seen.insert(inode(it))) {
-            continue;
-        }
-        if metadata.is_none_or(|it| !it.is_dir()) {
-            // The end of a link, also of one that leads nowhere: reading it says so.
-            found.extend(is_transform_file(&path).then_some(path));
-            continue;
-        }
-        if depth > bounds.depth {
-            problem = Some(format!("has directories more than {} deep", bounds.depth));
-            continue;
-        }
-        let Ok(listed) = fs::read_dir(&path) else { continue };
-        let mut listed: Vec<fs::DirEntry> = listed.flatten().take(bounds.entries + 1 - entries).collect();
-        listed.sort_by_key(fs::DirEntry::file_name);
-        entries += listed.len();
-        for entry in listed {
-            let name = entry.file_name();
-            if name.as_encoded_bytes().starts_with(b".") || name == "target" {
-                continue;
-            }
-            let inner = entry.path();
-            match entry.file_type() {
-                Ok(it) if it.is_symlink() => links.push_back((inner, depth + 1)),
-                Ok(it) if it.is_dir() => directories.push((inner, depth + 1)),
-                _ if is_transform_file(&inner) => {
-                    seen.extend(entry.metadata().ok().as_ref().map(inode));
-                    found.push(inner);
-                }
-                _ => {}
-            }
-        }
-        if found.len() > bounds.files || entries > bounds.entries {
-            let (count, what) = match found.len() > bounds.files {
-                true => (bounds.files, "Rust files"),
-                false => (bounds.entries, "files and directories"),
-            };
-            problem = Some(format!("holds more than {count} {what}"));
-            break;
-        }
-    }
-    found.sort();
-    (found, problem)
-}
-
-fn is_transform_file(path: &Path) -> bool {
-    path.extension().is_some_and(|it| it == "rs") && path.file_name().is_some_and(|it| it != "mod.rs")
-}
-
-/// What a file is the same by, whatever it is called.
-fn inode(metadata: &fs::Metadata) -> (u64, u64) {
-    (metadata.dev(), metadata.ino())
-}
-
 /// The path without `.` and `..`, also if there is no such file (any more).
 fn absolute(given: &str, base: &Path) -> PathBuf {
     let given = match given.strip_prefix("~/").zip(std::env::var_os("HOME")) {
@@ -626,384 +463,5 @@ fn shown(path: &Path, base: &Path) -> String {
     path.strip_prefix(base).unwrap_or(path).to_string_lossy().into_owned()
 }
 
-/// Wakes the pipeline when something below a watched directory changed.
-pub struct Watcher {
-    /// `None` where the system has no more watches to give: then only executing looks at the files.
-    inner: Mutex<Option<Following>>,
-}
-
-struct Following {
-    watcher: RecommendedWatcher,
-    directories: BTreeSet<PathBuf>,
-}
-
-impl Watcher {
-    /// Calls `saved` once after each burst of changes, for as long as it answers `true`.
-    pub fn new(saved: impl Fn() -> bool + Send + 'static) -> Watcher {
-        let (events_tx, events_rx) = unbounded::<()>();
-        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|it| !it.kind.is_access()) {
-                let _ = events_tx.send(());
-            }
-        });
-        let debounce = move || {
-            while events_rx.recv().is_ok() {
-                let first = Instant::now();
-                while first.elapsed() < AT_LATEST {
-                    match events_rx.recv_timeout(QUIET) {
-                        Ok(()) => {}
-                        Err(RecvTimeoutError::Timeout) => break,
-                        Err(RecvTimeoutError::Disconnected) => return,
-                    }
-                }
-                if !saved() {
-                    return;
-                }
-            }
-        };
-        // Ends when the watcher, which holds the sender of events, is dropped.
-        thread::Builder::new().name("watch".into()).spawn(debounce).expect("a thread can be started");
-        let inner = match watcher {
-            Ok(watcher) => Some(Following { watcher, directories: BTreeSet::new() }),
-            Err(error) => {
-                tracing::warn!("files are looked at only when a cell is executed: {error}");
-                None
-            }
-        };
-        Watcher { inner: Mutex::new(inner) }
-    }
-
-    /// Watches exactly what the set names.
-    pub fn follow(&self, watch_set: &WatchSet) {
-        let mut inner = self.inner.lock().unwrap_or_else(|it| it.into_inner());
-        let Some(following) = &mut *inner else { return };
-        let mut wanted = BTreeSet::new();
-        for entry in &watch_set.entries {
-            let directory = if entry.is_directory { Some(entry.path.as_path()) } else { entry.path.parent() };
-            wanted.extend(directory.map(|it| (it.to_owned(), entry.is_directory)));
-            // Its manifest and its other modules count as well.
-            wanted.extend(entry.package.clone().map(|it| (it.join("src"), true)).filter(|it| it.0.is_dir()));
-            wanted.extend(entry.package.clone().map(|it| (it, false)));
-        }
-        let wanted_paths: BTreeSet<PathBuf> = wanted.iter().map(|it| it.0.clone()).collect();
-        let old: Vec<PathBuf> = following.directories.difference(&wanted_paths).cloned().collect();
-        for directory in old {
-            let _ = following.watcher.unwatch(&directory);
-        }
-        for (directory, recursive) in wanted {
-            let mode = if recursive { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
-            if let Err(error) = following.watcher.watch(&directory, mode) {
-                tracing::warn!("{} is looked at only when a cell is executed: {error}", directory.display());
-            }
-        }
-        following.directories = wanted_paths;
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::directory_with;
-
-    #[test]
-    fn files_and_directories_give_modules_in_the_order_of_watching() {
-        let directory = directory_with(&[
-            ("b.rs", ""),
-            ("flows/a.rs", ""),
-            ("flows/sub/2d.rs", ""),
-            ("flows/mod.rs", ""),
-        ]);
-        let mut watch_set = WatchSet::default();
-        watch_set.add("b.rs", directory.path()).expect("a file");
-        watch_set.add("./flows", directory.path()).expect("a directory");
-        watch_set.add("flows/a.rs", directory.path()).expect("a file that is watched already");
-        let snapshot = read(&watch_set, &[], directory.path());
-        let paths: Vec<&str> = snapshot.sources.files.iter().map(|it| it.path.as_str()).collect();
-        assert_eq!(paths, ["b.rs", "flows/a.rs", "flows/sub/2d.rs"]);
-        assert_eq!(snapshot.modules, [vec!["b"], vec!["a"], vec!["sub", "m2d"]]);
-    }
-
-    #[test]
-    fn a_file_of_a_package_brings_the_modules_that_it_may_use() {
-        let directory = directory_with(&[
-            ("shop/Cargo.toml", "[package]\nname = \"shop\""),
-            ("shop/src/lib.rs", "pub mod transforms; mod types;"),
-            ("shop/src/types.rs", ""),
-            ("shop/src/transforms/mod.rs", "pub mod a; mod hidden;"),
-            ("shop/src/transforms/a.rs", ""),
-            ("shop/src/transforms/hidden.rs", ""),
-            ("shop/src/transforms/loose.rs", ""),
-            ("b.rs", ""),
-        ]);
-        let mut watch_set = WatchSet::default();
-        watch_set.add("b.rs", directory.path()).expect("a file");
-        watch_set.add("shop/src/transforms/a.rs", directory.path()).expect("a file of a package");
-        let snapshot = read(&watch_set, &[], directory.path());
-        let modules: Vec<String> = snapshot.modules.iter().map(|it| it.join("::")).collect();
-        assert_eq!(modules, ["b", "transforms::a", "transforms", "transforms::hidden", "types"]);
-        assert_eq!(snapshot.sources.helpers, BTreeSet::from([2, 3, 4]));
-        assert_eq!(snapshot.package.as_deref(), Some(&*directory.path().join("shop")));
-        assert_eq!(snapshot.diagnostics, []);
-        let before = snapshot.hash;
-        fs::write(directory.path().join("shop/Cargo.toml"), "[package]\nname = \"shop\"\n").expect("edited");
-        assert_ne!(read(&watch_set, &[], directory.path()).hash, before);
-        for (file, code) in [("loose.rs", "undeclared-module"), ("hidden.rs", "private-module")] {
-            let mut watch_set = WatchSet::default();
-            watch_set.add(&format!("shop/src/transforms/{file}"), directory.path()).expect("a file");
-            let codes: Vec<String> =
-                read(&watch_set, &[], directory.path()).diagnostics.into_iter().map(|it| it.code).collect();
-            assert_eq!(codes, [code]);
-        }
-        let mut whole = WatchSet::default();
-        whole.add("shop", directory.path()).expect("a package");
-        let snapshot = read(&whole, &[], directory.path());
-        let nodes = (0..snapshot.modules.len() as u32).filter(|it| !snapshot.sources.helpers.contains(it));
-        let nodes: Vec<String> = nodes.map(|it| snapshot.modules[it as usize].join("::")).collect();
-        assert_eq!(nodes, ["transforms::a", "types"]);
-        let mut sources = WatchSet::default();
-        sources.add("shop/src", directory.path()).expect("its sources");
-        let codes: Vec<String> =
-            read(&sources, &[], directory.path()).diagnostics.into_iter().map(|it| it.code).collect();
-        assert_eq!(codes, ["private-module", "undeclared-module"]);
-        let refused = WatchSet::default().add("shop/src/lib.rs", directory.path()).unwrap_err();
-        assert!(refused.contains("is the crate root of its package"), "{refused}");
-    }
-
-    #[test]
-    fn a_path_that_is_not_there_or_not_rust_is_refused() {
-        let directory = directory_with(&[("a.txt", ""), ("empty/x.txt", "")]);
-        let mut watch_set = WatchSet::default();
-        let refused =
-            |watch_set: &mut WatchSet, path: &str| watch_set.add(path, directory.path()).unwrap_err();
-        assert!(refused(&mut watch_set, "b.rs").starts_with("there is no `b.rs`"));
-        assert!(refused(&mut watch_set, "a.txt").contains("is not a Rust file"));
-        assert!(refused(&mut watch_set, "empty").contains("holds no `.rs` files"));
-        assert_eq!(watch_set, WatchSet::default());
-    }
-
-    #[test]
-    fn the_hash_follows_content_and_nothing_else() {
-        let directory = directory_with(&[("a.rs", "pub fn a() {}")]);
-        let mut watch_set = WatchSet::default();
-        watch_set.add("a.rs", directory.path()).expect("a file");
-        let first = read(&watch_set, &[], directory.path());
-        fs::write(directory.path().join("a.rs"), "pub fn a() {}").expect("the same again");
-        assert_eq!(read(&watch_set, &[], directory.path()).hash, first.hash);
-        fs::write(directory.path().join("a.rs"), "pub fn b() {}").expect("another");
-        assert_ne!(read(&watch_set, &[], directory.path()).hash, first.hash);
-    }
-
-    #[test]
-    fn a_deleted_file_and_a_bad_byte_are_told_and_change_the_hash() {
-        let directory = directory_with(&[("a.rs", "x"), ("b.rs", "y")]);
-        let mut watch_set = WatchSet::default();
-        watch_set.add("a.rs", directory.path()).expect("a file");
-        watch_set.add("b.rs", directory.path()).expect("a file");
-        let before = read(&watch_set, &[], directory.path()).hash;
-        fs::remove_file(directory.path().join("a.rs")).expect("removed");
-        fs::write(directory.path().join("b.rs"), b"ok\n\xff").expect("bytes");
-        let snapshot = read(&watch_set, &[], directory.path());
-        let codes: Vec<&str> = snapshot.diagnostics.iter().map(|it| it.code.as_str()).collect();
-        assert_eq!(codes, ["unreadable-file", "not-utf8"]);
-        assert!(snapshot.diagnostics[1].message.contains("line 2"));
-        assert_ne!(snapshot.hash, before);
-    }
-
-    fn codes(snapshot: &Snapshot) -> Vec<&str> {
-        snapshot.diagnostics.iter().map(|it| it.code.as_str()).collect()
-    }
-
-    fn make_pipe(path: &Path) {
-        let made = std::process::Command::new("mkfifo").arg(path).status().expect("mkfifo runs");
-        assert!(made.success());
-    }
-
-    #[test]
-    fn links_are_followed_once_and_a_file_goes_by_its_own_name() {
-        let directory = directory_with(&[("flows/z/a.rs", ""), ("outside/b.rs", ""), ("c.rs", "")]);
-        let link = |to: &str, name: &str| {
-            let to = directory.path().join(to);
-            std::os::unix::fs::symlink(to, directory.path().join("flows").join(name)).expect("a link");
-        };
-        // Each of these alone leads to itself for ever, and both together twice as often at every step.
-        link("flows", "one");
-        link("flows", "two");
-        link("flows/z", "first");
-        link("flows/z/a.rs", "again.rs");
-        link("outside", "outside");
-        link("outside/b.rs", "z/b.rs");
-        link("c.rs", "c.rs");
-        link("nowhere", "nowhere.rs");
-        link("flows/three", "three");
-        let mut watch_set = WatchSet::default();
-        watch_set.add("flows", directory.path()).expect("a directory");
-        let snapshot = read(&watch_set, &[], directory.path());
-        let paths: Vec<&str> = snapshot.sources.files.iter().map(|it| it.path.as_str()).collect();
-        assert_eq!(paths, ["flows/c.rs", "flows/nowhere.rs", "flows/outside/b.rs", "flows/z/a.rs"]);
-        assert_eq!(codes(&snapshot), ["unreadable-file"]);
-    }
-
-    #[test]
-    fn what_is_no_regular_file_is_refused_by_name_and_told_when_a_file_becomes_it() {
-        let directory = directory_with(&[("a.rs", "pub fn a() {}"), ("flows/b.rs", "")]);
-        let base = directory.path();
-        let mut watch_set = WatchSet::default();
-        watch_set.add("a.rs", base).expect("a file");
-        watch_set.add("flows", base).expect("a directory");
-        for file in ["a.rs", "flows/b.rs", "flows/new.rs"] {
-            let _ = fs::remove_file(base.join(file));
-            make_pipe(&base.join(file));
-        }
-        let _socket = std::os::unix::net::UnixListener::bind(base.join("socket.rs")).expect("a socket");
-        let snapshot = read(&watch_set, &[], base);
-        assert_eq!(codes(&snapshot), ["unreadable-file"; 3]);
-        assert_eq!(
-            snapshot.diagnostics[0].message,
-            "`a.rs` is watched and cannot be read: it is a named pipe, no regular file"
-        );
-        assert!(snapshot.sources.files.iter().all(|it| it.text.is_empty()));
-        let refused = |path: &str| WatchSet::default().add(path, base).expect_err(path);
-        assert_eq!(
-            refused("a.rs"),
-            "`a.rs` is a named pipe; only regular files and directories can be watched"
-        );
-        assert_eq!(refused("flows"), "`flows/b.rs` is a named pipe; only regular files can be watched");
-        assert!(refused("socket.rs").starts_with("`socket.rs` is a socket;"));
-        assert!(refused("/dev/null").starts_with("`/dev/null` is a device;"));
-        let unread = |path: &Path| read_file(path, SOURCE_LIMIT).expect_err("not read").to_string();
-        assert_eq!(unread(&base.join("socket.rs")), "it is a socket, no regular file");
-        assert_eq!(unread(base), "it is a directory, no regular file");
-    }
-
-    #[test]
-    fn what_is_included_may_be_large_but_must_be_regular() {
-        let directory = directory_with(&[
-            ("a.rs", ""),
-            ("data.txt", "x".repeat(6_000_000).as_str()),
-            ("deep.rs", "(".repeat(50_000).as_str()),
-            ("deep.txt", "(".repeat(50_000).as_str()),
-        ]);
-        make_pipe(&directory.path().join("pipe.txt"));
-        let mut watch_set = WatchSet::default();
-        watch_set.add("a.rs", directory.path()).expect("a file");
-        let path = |name: &str| directory.path().join(name).to_string_lossy().into_owned();
-        let names = ["data.txt", "deep.rs", "deep.txt", "pipe.txt", "missing.txt", ""].map(path);
-        let snapshot = read(&watch_set, &names, directory.path());
-        let told: Vec<&str> = snapshot.diagnostics.iter().map(|it| it.message.as_str()).collect();
-        assert_eq!(
-            told,
-            [
-                "`deep.rs`, which is included, nests brackets more than 200 deep in line 1",
-                "`pipe.txt` is included and cannot be read: it is a named pipe, no regular file",
-            ]
-        );
-        let size = |it: &String| snapshot.included.get(it).map(Vec::len);
-        let sizes: Vec<_> = names.iter().map(size).collect();
-        assert_eq!(sizes, [Some(6_000_000), Some(50_000), Some(50_000), None, None, None]);
-    }
-
-    #[test]
-    fn a_source_file_may_hold_five_megabytes() {
-        let text = |size: usize| format!("//{}", "x".repeat(size - 2));
-        let (fits, large) = (text(5_000_000), text(6_000_000));
-        let directory = directory_with(&[("a.rs", fits.as_str()), ("flows/b.rs", large.as_str())]);
-        let mut watch_set = WatchSet::default();
-        watch_set.add("a.rs", directory.path()).expect("as much as is allowed");
-        for path in ["flows", "flows/b.rs"] {
-            let refused = watch_set.add(path, directory.path()).expect_err(path);
-            let expected =
-                "`flows/b.rs` holds 6.0 MB, and a watched file may hold 5.0 MB: keep data in a file";
-            assert!(refused.starts_with(expected), "{refused}");
-        }
-        let before = read(&watch_set, &[], directory.path());
-        assert_eq!(codes(&before), [""; 0]);
-        fs::write(directory.path().join("a.rs"), text(5_000_001)).expect("grown");
-        let snapshot = read(&watch_set, &[], directory.path());
-        assert_eq!(codes(&snapshot), ["file-too-large"]);
-        assert_eq!(snapshot.sources.files[0].text, "");
-        assert_ne!(snapshot.hash, before.hash);
-    }
-
-    #[test]
-    fn a_walk_has_an_end() {
-        let many =
-            |bounds: &Bounds, files: &[(&str, &str)]| rust_files(directory_with(files).path(), bounds).1;
-        let files = [("a/b/c.rs", ""), ("a/d.rs", ""), ("e.txt", "")];
-        let bounds = |files, entries, depth| Bounds { files, entries, depth };
-        assert_eq!(many(&bounds(2, 5, 2), &files), None);
-        assert_eq!(many(&bounds(1, 5, 2), &files).as_deref(), Some("holds more than 1 Rust files"));
-        assert_eq!(
-            many(&bounds(2, 4, 2), &files).as_deref(),
-            Some("holds more than 4 files and directories")
-        );
-        assert_eq!(many(&bounds(2, 5, 1), &files).as_deref(), Some("has directories more than 1 deep"));
-        let deep = format!("flows/{}a.rs", "d/".repeat(BOUNDS.depth + 1));
-        let directory = directory_with(&[("flows/a.rs", "")]);
-        let mut watch_set = WatchSet::default();
-        watch_set.add("flows", directory.path()).expect("a directory");
-        fs::create_dir_all(directory.path().join(&deep).parent().expect("it has one")).expect("directories");
-        fs::write(directory.path().join(&deep), "").expect("a file");
-        let snapshot = read(&watch_set, &[], directory.path());
-        assert_eq!(codes(&snapshot), ["too-many-files"]);
-        assert_eq!(snapshot.diagnostics[0].message, "`flows` has directories more than 32 deep");
-        let refused = WatchSet::default().add("flows", directory.path()).unwrap_err();
-        assert!(refused.starts_with("`flows` has directories more than 32 deep; watch"), "{refused}");
-    }
-
-    #[test]
-    fn a_file_that_is_nested_too_deeply_is_told_before_the_compiler_sees_it() {
-        for open in ["(", "[", "{"] {
-            let text = format!("pub fn a() {{\n{}", open.repeat(50_000));
-            let directory = directory_with(&[("a.rs", text.as_str())]);
-            let mut watch_set = WatchSet::default();
-            watch_set.add("a.rs", directory.path()).expect("a file");
-            let snapshot = read(&watch_set, &[], directory.path());
-            assert_eq!(codes(&snapshot), ["nested-too-deeply"]);
-            let parsed = brooklet_graph::parse::parse(&snapshot.sources, &snapshot.modules);
-            // The same, so that it is told once.
-            assert_eq!(parsed.diagnostics, snapshot.diagnostics);
-            let place = snapshot.sources.line_column(snapshot.diagnostics[0].labels[0].span);
-            assert_eq!((place.line, place.column), (2, 200));
-        }
-    }
-
-    #[test]
-    fn a_module_that_is_no_regular_file_is_told_as_one() {
-        let directory = directory_with(&[
-            ("shop/Cargo.toml", "[package]\nname = \"shop\""),
-            ("shop/src/lib.rs", "pub mod a; pub mod b; pub mod gone;"),
-            ("shop/src/b.rs", ""),
-        ]);
-        make_pipe(&directory.path().join("shop/src/a.rs"));
-        let mut watch_set = WatchSet::default();
-        watch_set.add("shop/src/b.rs", directory.path()).expect("a file");
-        let snapshot = read(&watch_set, &[], directory.path());
-        assert_eq!(codes(&snapshot), ["unreadable-file"]);
-        assert!(snapshot.diagnostics[0].message.starts_with("`shop/src/a.rs` is watched"));
-        let refused = WatchSet::default().add("shop", directory.path()).unwrap_err();
-        assert!(refused.starts_with("`shop/src/a.rs` is a named pipe"), "{refused}");
-    }
-
-    #[test]
-    fn two_files_of_one_name_get_two_modules() {
-        let directory = directory_with(&[("x/a.rs", ""), ("y/a.rs", "")]);
-        let mut watch_set = WatchSet::default();
-        watch_set.add("x/a.rs", directory.path()).expect("a file");
-        watch_set.add("y/a.rs", directory.path()).expect("a file");
-        assert_eq!(read(&watch_set, &[], directory.path()).modules, [vec!["a"], vec!["y_a"]]);
-    }
-
-    #[test]
-    fn a_save_by_rename_wakes_once() {
-        let directory = directory_with(&[("a.rs", "1")]);
-        let mut watch_set = WatchSet::default();
-        watch_set.add("a.rs", directory.path()).expect("a file");
-        let (wake, woken) = unbounded();
-        let watcher = Watcher::new(move || wake.send(()).is_ok());
-        watcher.follow(&watch_set);
-        fs::write(directory.path().join(".a.rs.swp"), "2").expect("written");
-        fs::rename(directory.path().join(".a.rs.swp"), directory.path().join("a.rs")).expect("renamed");
-        woken.recv_timeout(Duration::from_secs(20)).expect("a wake");
-        assert_eq!(read(&watch_set, &[], directory.path()).sources.files[0].text, "2");
-    }
-}
+mod tests;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use brooklet_graph::parse::modules::{self, ModuleFile};
 use brooklet_graph::source::ModuleDeclaration;
 
-use super::files::module_text;
+use super::reading::module_text;
 
 /// One package as it is now.
 #[derive(Clone, Debug, Default)]

@@ -19,7 +19,8 @@ use brooklet_graph::parse::{self, Parsed, shim};
 use brooklet_graph::source::{Sources, Span};
 use crossbeam_channel::Receiver;
 
-use super::files::{self, Snapshot};
+use super::files::Snapshot;
+use super::reading;
 use super::{CRATE, Problems, Revision, Shared};
 use crate::build::BuildError;
 use crate::build::generation::{self, Compiled, Failed, Message, Request};
@@ -288,7 +289,7 @@ impl Pipeline {
         let is_as_read = |it: &PathBuf| {
             let Some(text) = it.to_str() else { return false };
             before.get(text) == state(it).as_ref()
-                && files::read_file(it, u64::MAX - 1).ok().as_ref() == included.get(text)
+                && reading::read_file(it, u64::MAX - 1).ok().as_ref() == included.get(text)
         };
         if !read_outside.iter().all(|it| is_known(it) && is_as_read(it)) {
             *found = Some(read_outside);

@@ -29,6 +29,7 @@ use brooklet_graph::wire::{
 };
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
+use super::death::{Death, describe};
 use super::entry::PROTOCOL_FD;
 use super::output::{self, Marks, Piece};
 use crate::build::image::Image;
@@ -55,8 +56,6 @@ const FIRST_WORD: Duration = Duration::from_secs(120);
 const QUICK: Duration = Duration::from_secs(20);
 /// How long a process that was killed, or has closed its link, may take to be gone.
 const END_GRACE: Duration = Duration::from_secs(2);
-/// The worker's exit code for a link that does not take what it writes.
-const LINK_LOST: i32 = 74;
 /// In the worker's environment, and in that of all forks of it: which worker it is.
 const TAG: &str = "BROOKLET_WORKER";
 
@@ -70,19 +69,6 @@ pub trait Listener: Send + Sync {
     fn output(&self, stream: Stream, text: &str);
     /// Asks the person at the frontend; called on a thread of its own, may wait for as long as it takes.
     fn ask(&self, prompt: &str, password: bool) -> Result<String, String>;
-}
-
-/// The end of a worker, as it is told to the user.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Death {
-    /// `was killed by signal 6 (SIGABRT)`; reads after "the worker".
-    pub description: String,
-    /// The last that it printed to stderr, where the runtime says why.
-    pub last_words: String,
-    /// Code of the user's had begun to run for the call.
-    pub had_begun: bool,
-    /// What code of the user's ran that is no step; reads after "while". May be empty.
-    pub doing: String,
 }
 
 /// A generation that took over.
@@ -469,12 +455,6 @@ impl Drop for Worker {
     }
 }
 
-impl Death {
-    fn of(description: String) -> Death {
-        Death { description, ..Death::default() }
-    }
-}
-
 /// Writes what is to be said until nobody says anything any more, or nobody listens.
 fn write(mut socket: UnixStream, messages: &Receiver<ToWorker>) {
     for message in messages {
@@ -693,31 +673,5 @@ impl Shared {
                 }
             }
         }
-    }
-}
-
-fn describe(status: Option<ExitStatus>, wanted: bool) -> String {
-    let Some(status) = status else { return "is gone".to_owned() };
-    match (status.signal(), status.code()) {
-        (Some(libc::SIGKILL), _) if wanted => "was stopped".to_owned(),
-        (Some(signal), _) => format!("was killed by signal {signal} ({})", signal_name(signal)),
-        (None, Some(LINK_LOST)) => {
-            "could not write to its link to the kernel (did code close its descriptors?) and ended".to_owned()
-        }
-        (None, Some(code)) => format!("ended by itself with exit code {code}"),
-        (None, None) => "is gone".to_owned(),
-    }
-}
-
-fn signal_name(signal: i32) -> &'static str {
-    match signal {
-        libc::SIGABRT => "SIGABRT: `abort()`, a failed allocation or a stack overflow",
-        libc::SIGSEGV => "SIGSEGV: memory that is not its own, or a stack overflow",
-        libc::SIGBUS => "SIGBUS",
-        libc::SIGILL => "SIGILL",
-        libc::SIGFPE => "SIGFPE",
-        libc::SIGKILL => "SIGKILL: `kill -9`, or the system was out of memory",
-        libc::SIGTERM => "SIGTERM",
-        _ => "see `man 7 signal`",
     }
 }
