@@ -236,7 +236,7 @@ pub fn ended() {
 fn mark_own(bracket: char) {
     let nonce = *lock(&NONCE);
     if nonce != 0 {
-        print!("\x1ebrooklet{bracket}{nonce}\x1e\n");
+        println!("\x1ebrooklet{bracket}{nonce}\x1e");
     }
 }
 

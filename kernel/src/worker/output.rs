@@ -171,7 +171,7 @@ impl Filter {
             match suspect.filter(|_| self.section == Section::User) {
                 Some(word) => {
                     self.acquit(pieces);
-                    self.flush(&mut line[..line.len() - word.len()].as_bytes().to_vec(), pieces);
+                    self.flush(&mut line.as_bytes()[..line.len() - word.len()].to_vec(), pieces);
                     self.suspects.push(word.to_owned());
                 }
                 None => self.flush(&mut format!("{line}\n").into_bytes(), pieces),
