@@ -182,7 +182,10 @@ impl CellsError {
             CellsError::NotStarted { message } => plain(
                 "CellsNotStarted",
                 format!("Rust cells are not available: {message}"),
-                Some("`brooklet doctor` checks what they need"),
+                Some(match message.contains("os error 28") {
+                    true => "make room on the disk, and execute the cell again",
+                    false => "`brooklet doctor` checks what they need",
+                }),
             ),
         }
     }

@@ -140,9 +140,11 @@ impl Cells {
         }
         if let Err(CellsError::Compiler { output }) = &result
             && (output.contains("failed to ") || output.contains("No space left"))
+            && !locked(&self.shared.state).has_run
         {
-            // cargo found half of what it had written before: nothing can be built on that.
+            // cargo found half of what it had written before: nothing can be built on that, but beside it.
             self.kill();
+            result = self.shared.evaluate(cell, &interrupt_rx, notice);
         }
         let notices = {
             let mut state = locked(&self.shared.state);
