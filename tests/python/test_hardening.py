@@ -6,6 +6,7 @@ what is killed from outside, and what is fed to the kernel to choke on.
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -796,6 +797,15 @@ def test_a_directory_that_is_gone_is_made_again(tmp_path):
         assert kernel.run("fine", timeout=60) == {"fine": 3}
 
 
+def is_unlocked(path):
+    with open(path, "rb+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
 def test_directories_of_killed_kernels_are_removed_by_the_next(tmp_path):
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
@@ -804,6 +814,8 @@ def test_directories_of_killed_kernels_are_removed_by_the_next(tmp_path):
         os.kill(kernel.pid, signal.SIGKILL)
         kernel.assert_no_process_left(timeout=10)
         assert own.is_dir()
+        # The first thread of a killed process is gone before the last one, which lets go of its files.
+        kernel.wait_until(lambda: is_unlocked(own / "lock"), "the lock is given up", timeout=10)
         with with_directory(tmp_path / "two"):
             assert not own.exists()
 
