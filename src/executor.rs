@@ -17,9 +17,6 @@ use crate::panics;
 use crate::value::{Ops, Value};
 use crate::version::Version;
 
-/// User code may recurse; a notebook's main thread has 8 MB, tests have 2.
-pub const STACK: usize = 16 << 20;
-
 /// One call to make.
 pub struct Step {
     /// Which node this is, for the caller.
@@ -169,8 +166,10 @@ impl Pool {
                     }
                 }
             };
-            let spawned =
-                thread::Builder::new().name(format!("brooklet-step-{number}")).stack_size(STACK).spawn(work);
+            let spawned = thread::Builder::new()
+                .name(format!("brooklet-step-{number}"))
+                .stack_size(foreign::STACK)
+                .spawn(work);
             started += usize::from(spawned.is_ok());
         }
         assert!(started > 0, "no thread could be started for running steps");

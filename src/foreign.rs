@@ -6,14 +6,17 @@
 //! dropped on a thread of their own, where a `Drop` that never ends holds up nobody. Guiding rule: none of it runs
 //! under a lock of ours, nor where a panic would go through our own code.
 
+use std::any::Any;
 use std::cell::RefCell;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use crossbeam_channel::{Sender, unbounded};
 
 use crate::panics;
-use crate::value::{Data, Ops, short_type_name};
+
+/// User code may recurse; a notebook's main thread has 8 MB, tests have 2.
+pub const STACK: usize = 16 << 20;
 
 /// Which code of the user's runs.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +50,15 @@ pub trait Observer: Send + Sync {
 struct Hooks {
     observer: &'static dyn Observer,
     /// Takes values to the thread that drops them.
-    bin: Sender<(Data, &'static Ops, String)>,
+    bin: Sender<Unwanted>,
+}
+
+/// A value that nobody owns any more.
+struct Unwanted {
+    data: Arc<dyn Any + Send + Sync>,
+    /// Short.
+    ty: String,
+    node: String,
 }
 
 static HOOKS: Mutex<Option<Hooks>> = Mutex::new(None);
@@ -63,10 +74,9 @@ fn observer() -> Option<&'static dyn Observer> {
 
 /// Gives values of user types to a thread of their own from now on, for the life of the process.
 pub fn observe(observer: &'static dyn Observer) -> std::io::Result<()> {
-    let (bin, values) = unbounded::<(Data, &'static Ops, String)>();
+    let (bin, values) = unbounded::<Unwanted>();
     let drop_all = move || {
-        for (data, ops, node) in values {
-            let ty = short_type_name(ops.name);
+        for Unwanted { data, ty, node } in values {
             let doing = Doing { done: "dropped", node: &node, ty: &ty };
             observer.doing("drop", &doing.sentence());
             if let Err(panic) = panics::catch(|| drop(data)) {
@@ -77,32 +87,24 @@ pub fn observe(observer: &'static dyn Observer) -> std::io::Result<()> {
             observer.doing("drop", "");
         }
     };
-    thread::Builder::new()
-        .name("brooklet-drop".to_owned())
-        .stack_size(crate::executor::STACK)
-        .spawn(drop_all)?;
+    thread::Builder::new().name("brooklet-drop".to_owned()).stack_size(STACK).spawn(drop_all)?;
     *HOOKS.lock().unwrap_or_else(PoisonError::into_inner) = Some(Hooks { observer, bin });
     Ok(())
 }
 
-/// Lets the last owner's pointer go.
-pub(crate) fn let_go(data: Data, ops: &'static Ops, node: String) {
-    if ops.from_image {
-        drop(data);
-        return;
-    }
+/// Lets the last owner's pointer to a value of a user's type go.
+pub(crate) fn let_go(data: Arc<dyn Any + Send + Sync>, ty: String, node: String) {
     let bin = HOOKS.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|it| it.bin.clone());
     match bin {
         Some(bin) => {
             // If the thread has ended, nothing may be dropped any more; the memory is the price.
-            if let Err(unsent) = bin.send((data, ops, node)) {
+            if let Err(unsent) = bin.send(Unwanted { data, ty, node }) {
                 std::mem::forget(unsent);
             }
         }
         // A program: where it stands, but not through our own code.
         None => {
             if let Err(panic) = panics::catch(|| drop(data)) {
-                let ty = short_type_name(ops.name);
                 eprintln!("warning: a value of `{ty}` panicked when it was dropped: {}", panic.message);
             }
         }

@@ -94,9 +94,11 @@ struct Owned {
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        let data = std::mem::replace(&mut self.data, nothing());
-        let node = self.node.take().unwrap_or_default();
-        foreign::let_go(data, self.ops, node);
+        if !self.ops.from_image {
+            let data = std::mem::replace(&mut self.data, nothing());
+            let node = self.node.take().unwrap_or_default();
+            foreign::let_go(data, short_type_name(self.ops.name), node);
+        }
     }
 }
 

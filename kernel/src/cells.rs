@@ -129,7 +129,7 @@ pub enum CellsError {
     /// evcxr refused it, in its own words.
     Refused { message: String, hint: Option<String> },
     /// rustc or its linker could not do its work (killed, out of memory or disk); nothing has changed.
-    Compiler { output: String },
+    Compiler { output: String, is_spoilt: bool },
     /// Interrupted before it ran: nothing has changed.
     Interrupted,
     /// The worker died while the cell ran; `Host::load_and_run` said so first.
@@ -162,7 +162,7 @@ impl CellsError {
                 }
             }
             CellsError::Refused { message, hint } => plain("CellError", message.clone(), hint.as_deref()),
-            CellsError::Compiler { output } => {
+            CellsError::Compiler { output, .. } => {
                 let hint = "see that there is memory and room on the disk, and execute the cell again";
                 let message = "the compiler of the cell was killed, or could not do its work";
                 let text = format!("{message}\n{}", output.trim());

@@ -24,11 +24,11 @@ use polars_arrow::bitmap::Bitmap;
 use polars_arrow::datatypes::{PhysicalType, PrimitiveType, TimeUnit as ArrowUnit};
 use polars_arrow::types::NativeType;
 
-use crate::version::Encoder;
+use crate::version::{Encoder, Version};
 
 /// Something whose content cannot be seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Opaque;
+struct Opaque;
 
 /// Part of what reaches disk: never reuse or renumber one.
 mod tag {
@@ -45,8 +45,16 @@ mod tag {
     pub const SOME_NULL: u8 = 11;
 }
 
+/// The version of a series by its name and content; `None` if the content cannot be seen.
+pub fn version(series: &Series) -> Option<Version> {
+    let mut encoder = Encoder::new();
+    encoder.text(series.name());
+    encode(series, &mut encoder).ok()?;
+    encoder.finish()
+}
+
 /// Writes dtype, length and values.
-pub fn encode(series: &Series, encoder: &mut Encoder) -> Result<(), Opaque> {
+fn encode(series: &Series, encoder: &mut Encoder) -> Result<(), Opaque> {
     encode_dtype(series.dtype(), encoder)?;
     encoder.length(series.len());
     let chunks = series.chunks().iter().map(|it| Chunk::new(it.clone(), None)).collect();

@@ -3,7 +3,7 @@
 use polars::prelude::*;
 use serde_json::{Map, Value as Json};
 
-use super::{Content, columns, f32_json, f64_json, integer_json, memory, tag};
+use super::{Content, f32_json, f64_json, integer_json, memory, tag};
 use crate::version::{Encoder, Version};
 
 impl Content for Series {
@@ -73,14 +73,6 @@ fn column_versions(frame: &DataFrame) -> Vec<Option<Version>> {
 
 fn column_version(column: &Column) -> Option<Version> {
     memory::version_of(column.as_materialized_series())
-}
-
-/// The version of a series by its name and content; `None` if the content cannot be seen.
-pub(super) fn computed_version(series: &Series) -> Option<Version> {
-    let mut encoder = Encoder::new();
-    encoder.text(series.name());
-    columns::encode(series, &mut encoder).ok()?;
-    encoder.finish()
 }
 
 fn any_json(value: &AnyValue<'_>) -> Json {

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use polars::prelude::{Series, SeriesTrait};
 
-use super::frame::computed_version;
+use super::columns;
 use crate::version::Version;
 
 /// Shorter ones are hashed sooner than looked up.
@@ -45,13 +45,13 @@ pub(super) fn knows(series: &Series) -> bool {
 /// The version of a series; `None` if its content cannot be seen.
 pub(super) fn version_of(series: &Series) -> Option<Version> {
     if series.len() < WORTH_IT {
-        return computed_version(series);
+        return columns::version(series);
     }
     if let Some(version) = remembered(series) {
         return Some(version);
     }
     // Not under the lock: it takes a while, and others hash other columns meanwhile.
-    let version = computed_version(series)?;
+    let version = columns::version(series)?;
     let mut memory = memory();
     if memory.known.len() >= memory.swept_at {
         memory.known.retain(|_, it| it.0.strong_count() > 0);
@@ -81,14 +81,14 @@ mod tests {
         assert_ne!(renamed, before);
         series.append(&long("b", 1)).unwrap();
         assert_ne!(version_of(&series), Some(renamed));
-        assert_eq!(version_of(&series), computed_version(&series));
+        assert_eq!(version_of(&series), columns::version(&series));
     }
 
     #[test]
     fn an_address_that_is_used_again_is_not_taken_for_the_old_series() {
         for round in 0..2_000 {
             let series = long("a", round);
-            assert_eq!(version_of(&series), computed_version(&series));
+            assert_eq!(version_of(&series), columns::version(&series));
         }
         assert!(memory().known.len() <= 512);
     }

@@ -82,7 +82,7 @@ pub struct Message {
 pub enum Failed {
     /// The user's code, or ours, does not compile.
     Messages(Vec<Message>),
-    /// Killed by `Compiler::kill`.
+    /// Nothing came of it, and it says nothing of the code: killed by `Compiler::kill`, or to be compiled anew.
     Killed,
     /// The compiler itself could not do its work.
     Compiler(BuildError),
@@ -270,7 +270,8 @@ fn dependency_list(request: &Request) -> PathBuf {
 fn read_outside(request: &Request) -> Option<BTreeSet<PathBuf>> {
     let text = std::fs::read_to_string(dependency_list(request)).ok()?;
     // Behind the rule of the library stands an empty rule for each file.
-    let files = text.lines().filter_map(|it| it.strip_suffix(':')).map(|it| it.replace("\\ ", " "));
+    let rules = text.lines().filter(|it| !it.starts_with('#'));
+    let files = rules.filter_map(|it| it.strip_suffix(':')).map(|it| it.replace("\\ ", " "));
     // Through a link one gets to the user's own.
     let root = request.mirror.root().canonicalize().ok()?;
     let is_copy = |it: &Path| it.canonicalize().is_ok_and(|it| it.starts_with(&root));

@@ -138,8 +138,7 @@ impl Cells {
         {
             result = self.shared.evaluate(cell, &interrupt_rx, notice);
         }
-        if let Err(CellsError::Compiler { output }) = &result
-            && (output.contains("failed to ") || output.contains("No space left"))
+        if matches!(result, Err(CellsError::Compiler { is_spoilt: true, .. }))
             && !locked(&self.shared.state).has_run
         {
             // cargo found half of what it had written before: nothing can be built on that, but beside it.
@@ -527,7 +526,7 @@ impl Shared {
                 Err(CellsError::Compile { diagnostics, sources: Box::new(sources) })
             }
             Some(Outcome::Refused { message, hint }) => Err(CellsError::Refused { message, hint }),
-            Some(Outcome::Compiler { output }) => Err(CellsError::Compiler { output }),
+            Some(Outcome::Compiler { output, is_spoilt }) => Err(CellsError::Compiler { output, is_spoilt }),
             Some(Outcome::Cancelled) => Err(CellsError::Interrupted),
             Some(Outcome::Terminated) => Err(CellsError::WorkerDied),
             None => Err(CellsError::NotStarted { message: "it answered out of turn".to_owned() }),

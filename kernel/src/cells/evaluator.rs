@@ -44,13 +44,18 @@ macro_rules! raise { ($result:expr) => { $result } }
 macro_rules! show { ($value:expr) => { { let _ = &$value; } } }
 ";
 
+/// What cargo prints of a compiler that could not do its work.
+const FAILED: [&str; 3] = ["signal:", "annot allocate", "could not compile"];
+/// What it prints when it cannot write its files, or finds them cut off.
+const SPOILT: [&str; 2] = ["failed to ", "No space left"];
+
 /// What cargo printed when it failed without an error of the code: the compiler was killed, or could not work.
 fn compiler_failed(error: &Error) -> Option<String> {
     let text = error.to_string();
     let (_, printed) = text.split_once("no parsable errors were found")?;
     // `:dep` of what cannot be had, or a manifest that is wrong, has words of its own.
-    let is_ours = ["signal:", "No space left", "annot allocate", "could not compile", "failed to "];
-    is_ours.iter().any(|it| printed.contains(it)).then(|| {
+    let mut known = FAILED.iter().chain(&SPOILT);
+    known.any(|it| printed.contains(it)).then(|| {
         let lines = printed.lines().skip(1).filter(|it| {
             let it = it.trim();
             !it.is_empty() && !it.starts_with("STD") && !it.starts_with("Compiling ")
@@ -364,7 +369,10 @@ impl Evaluator {
             }
             Err(Error::SubprocessTerminated(_)) => Outcome::Terminated,
             Err(error) => match compiler_failed(&error) {
-                Some(output) => Outcome::Compiler { output },
+                Some(output) => {
+                    let is_spoilt = SPOILT.iter().any(|it| output.contains(it));
+                    Outcome::Compiler { output, is_spoilt }
+                }
                 None => refused(error.to_string()),
             },
         }

@@ -210,7 +210,7 @@ impl Process {
     pub fn resume_all(&self) {
         self.resume();
         if self.is_alive() {
-            for (pid, _) in process_table().into_iter().filter(|it| it.1 == self.pid) {
+            for pid in with_descendants(&process_table(), vec![self.pid]) {
                 os::resume_if_stopped(pid);
             }
         }
@@ -228,18 +228,9 @@ impl Process {
     /// `cargo metadata` of rust-analyzer, which would go on without any dependency.
     pub fn kill_builds(&self) {
         let processes = process_table();
-        let mut doomed: Vec<u32> = processes
-            .iter()
-            .filter(|(_, parent)| *parent == self.pid)
-            .map(|(pid, _)| *pid)
-            .filter(|pid| is_build(&fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default()))
-            .collect();
-        let mut next = 0;
-        while let Some(parent) = doomed.get(next).copied() {
-            doomed.extend(processes.iter().filter(|(_, it)| *it == parent).map(|(pid, _)| *pid));
-            next += 1;
-        }
-        for pid in doomed {
+        let is_build = |pid: &u32| is_build(&fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default());
+        let builds = children(&processes, self.pid).filter(is_build).collect();
+        for pid in with_descendants(&processes, builds) {
             os::kill_process(pid);
         }
     }
@@ -373,6 +364,20 @@ fn fresh_directory() -> io::Result<Lease> {
     Lease::take(&parent, PREFIX)
 }
 
+fn children(processes: &[(u32, u32)], parent: u32) -> impl Iterator<Item = u32> {
+    processes.iter().filter(move |it| it.1 == parent).map(|it| it.0)
+}
+
+/// Processes with all that they have started.
+fn with_descendants(processes: &[(u32, u32)], mut found: Vec<u32>) -> Vec<u32> {
+    let mut next = 0;
+    while let Some(parent) = found.get(next).copied() {
+        found.extend(children(processes, parent));
+        next += 1;
+    }
+    found
+}
+
 /// Every process of the system with its parent.
 fn process_table() -> Vec<(u32, u32)> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
@@ -415,6 +420,13 @@ mod tests {
         assert_eq!(parent_in_stat("nonsense"), None);
         let own = process_table().into_iter().find(|(pid, _)| *pid == std::process::id()).unwrap();
         assert!(own.1 > 0);
+    }
+
+    #[test]
+    fn descendants_are_found_however_deep() {
+        let processes = [(2, 1), (3, 2), (4, 3), (5, 1), (6, 4)];
+        assert_eq!(with_descendants(&processes, vec![2]), [2, 3, 4, 6]);
+        assert!(with_descendants(&processes, Vec::new()).is_empty());
     }
 
     #[test]

@@ -121,6 +121,8 @@ pub enum Outcome {
     /// The compiler could not do its work, twice; says nothing of the code.
     Compiler {
         output: String,
+        /// It stumbled over what it had written itself: nothing can be built there any more.
+        is_spoilt: bool,
     },
     Cancelled,
     /// The bridge ended, because the worker did.

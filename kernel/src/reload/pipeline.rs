@@ -7,7 +7,7 @@
 //! What is hashed is what is compiled: rustc reads a copy of the snapshot. Files that it found beside the copy
 //! (an `include_str!` whose path a macro makes) are part of the next snapshot, and this one counts for nothing.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -80,17 +80,9 @@ impl Pipeline {
                 self.shared.compiler.begin();
             }
             let hash = snapshot.hash.clone();
-            let (result, found) = self.process(snapshot, parsed);
+            let result = self.process(snapshot, parsed).map(Arc::new);
             let mut state = self.shared.state();
             state.working = None;
-            if let Some(found) = found {
-                state.found = found;
-                drop(state);
-                self.shared.wake();
-                self.shared.processed.notify_all();
-                continue;
-            }
-            let result = result.map(Arc::new);
             // A killed compiler says nothing about the content: whoever asks again compiles again.
             if !matches!(&result, Err(problems) if problems.interrupted) {
                 if let Ok(revision) = &result {
@@ -120,23 +112,7 @@ impl Pipeline {
         (snapshot, parsed)
     }
 
-    /// What comes of a content. Other files that rustc read and that were not part of it: then nothing came of it.
-    fn process(
-        &self,
-        snapshot: Snapshot,
-        parsed: Parsed,
-    ) -> (Result<Revision, Problems>, Option<BTreeSet<PathBuf>>) {
-        let mut found = None;
-        let result = self.revision(snapshot, parsed, &mut found);
-        (result, found)
-    }
-
-    fn revision(
-        &self,
-        snapshot: Snapshot,
-        parsed: Parsed,
-        found: &mut Option<BTreeSet<PathBuf>>,
-    ) -> Result<Revision, Problems> {
+    fn process(&self, snapshot: Snapshot, parsed: Parsed) -> Result<Revision, Problems> {
         let Snapshot { sources, modules, included, mut diagnostics, options, package, .. } = snapshot;
         // With a file that cannot be read, all that the compiler has to say would follow from that.
         let is_readable = diagnostics.is_empty();
@@ -160,7 +136,7 @@ impl Pipeline {
             let mirror = self.mirror();
             let root = mirror.root().to_string_lossy().into_owned();
             let shims = shim::generate(&parsed, &sources, &modules, CRATE, &root);
-            match self.compile(&parsed, &shims.text, &sources, &included, package.as_ref(), found) {
+            match self.compile(&parsed, &shims.text, &sources, &included, package.as_ref()) {
                 Ok(done) => built = done,
                 Err(Failed::Messages(messages)) => {
                     let mut of_shims = Vec::new();
@@ -239,7 +215,6 @@ impl Pipeline {
         sources: &Sources,
         included: &parse::Included,
         package: Option<&Arc<PackageSpec>>,
-        found: &mut Option<BTreeSet<PathBuf>>,
     ) -> Result<Built, Failed> {
         let type_key = &parsed.type_key;
         let package_key = package.map_or("", |it| it.key.as_str());
@@ -284,23 +259,40 @@ impl Pipeline {
             },
             &self.shared.note,
         );
-        let is_known = |it: &PathBuf| it.to_str().is_some_and(|it| included.contains_key(it));
-        // What is named absolutely is read where it is, also if there is a copy: it must not have changed meanwhile.
-        let is_as_read = |it: &PathBuf| {
-            let Some(text) = it.to_str() else { return false };
-            before.get(text) == state(it).as_ref()
-                && reading::read_file(it, u64::MAX - 1).ok().as_ref() == included.get(text)
-        };
-        if !read_outside.iter().all(|it| is_known(it) && is_as_read(it)) {
-            *found = Some(read_outside);
+        if self.has_found(read_outside, included, &before) {
+            return Err(Failed::Killed);
         }
         let built = Built { generation: number, library: result? };
-        if found.is_none() {
-            let mut all = self.built.borrow_mut();
-            all.push_front((key, built.clone()));
-            all.truncate(REMEMBERED);
-        }
+        let mut all = self.built.borrow_mut();
+        all.push_front((key, built.clone()));
+        all.truncate(REMEMBERED);
         Ok(built)
+    }
+
+    /// Whether rustc read files of the user's that were not part of the snapshot, or were others by then. They are
+    /// part of the next one, which is asked for; this one counts for nothing.
+    fn has_found(
+        &self,
+        read_outside: BTreeSet<PathBuf>,
+        included: &parse::Included,
+        before: &BTreeMap<&str, FileState>,
+    ) -> bool {
+        let found = self.shared.state().found.clone();
+        let is_part = |it: &PathBuf| match it.to_str().and_then(|it| included.get_key_value(it)) {
+            // What is named absolutely is read where it is, also if there is a copy.
+            Some((path, bytes)) => {
+                before.get(path.as_str()) == state_of(it).as_ref()
+                    && reading::read_file(it, u64::MAX - 1).is_ok_and(|it| it == *bytes)
+            }
+            // It was asked for before, and is nothing that we can read.
+            None => found.contains(it),
+        };
+        if read_outside.iter().all(is_part) {
+            return false;
+        }
+        self.shared.state().found = read_outside;
+        self.shared.wake();
+        true
     }
 
     /// The copy of the user's files that rustc reads. Always in the same place: rustc compiles everything anew when
@@ -356,13 +348,13 @@ fn copied<'a>(sources: &'a Sources, included: &'a parse::Included) -> Vec<(&'a P
 }
 
 /// When files were changed last, as exactly as the system knows.
-fn states(included: &parse::Included) -> std::collections::BTreeMap<&str, FileState> {
-    included.keys().filter_map(|it| Some((it.as_str(), state(Path::new(it))?))).collect()
+fn states(included: &parse::Included) -> BTreeMap<&str, FileState> {
+    included.keys().filter_map(|it| Some((it.as_str(), state_of(Path::new(it))?))).collect()
 }
 
 type FileState = (u64, i64, i64, i64, i64);
 
-fn state(path: &Path) -> Option<FileState> {
+fn state_of(path: &Path) -> Option<FileState> {
     let it = fs::metadata(path).ok()?;
     Some((it.ino(), it.mtime(), it.mtime_nsec(), it.ctime(), it.ctime_nsec()))
 }

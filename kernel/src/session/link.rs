@@ -138,7 +138,7 @@ impl Shared {
 
     /// Whether what was asked of a worker that died can be asked again of a new one: it had not begun, and nobody
     /// wanted it to end. Says so then.
-    pub fn can_begin_again(&self, death: &Death) -> bool {
+    fn can_begin_again(&self, death: &Death) -> bool {
         let can = !death.had_begun && !self.interrupts.is_pressed();
         if can {
             self.say_lost(death, "before it began");
@@ -153,16 +153,23 @@ impl Shared {
         work: &str,
         ask: impl Fn(&Worker) -> std::result::Result<T, Death>,
     ) -> Result<T> {
-        let once = || {
+        let answer = self.once_or_again(|| {
             let worker = self.commit(revision)?;
             let _phase = self.enter(Phase::Running)?;
             Ok(ask(&worker))
-        };
-        let answer = match once()? {
-            Err(death) if self.can_begin_again(&death) => once()?,
-            answer => answer,
-        };
+        })?;
         answer.map_err(|death| self.died(&death, work))
+    }
+
+    /// Has something done by the worker; once more if a worker dies that had not begun.
+    pub fn once_or_again<T>(
+        &self,
+        once: impl Fn() -> Result<std::result::Result<T, Death>>,
+    ) -> Result<std::result::Result<T, Death>> {
+        match once()? {
+            Err(death) if self.can_begin_again(&death) => once(),
+            done => Ok(done),
+        }
     }
 
     /// Ends worker and cells, because other dependencies mean another image: types of the two are not the same.
@@ -199,13 +206,8 @@ impl Shared {
 
     /// A worker in which the revision is in force.
     pub fn commit(self: &Arc<Self>, revision: &Arc<Revision>) -> Result<Arc<Worker>> {
-        let work = "the graph was committed";
-        match self.commit_once(revision)? {
-            Err(death) if self.can_begin_again(&death) => {
-                self.commit_once(revision)?.map_err(|death| self.died(&death, work))
-            }
-            answer => answer.map_err(|death| self.died(&death, work)),
-        }
+        let committed = self.once_or_again(|| self.commit_once(revision))?;
+        committed.map_err(|death| self.died(&death, "the graph was committed"))
     }
 
     fn commit_once(

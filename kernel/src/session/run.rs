@@ -19,7 +19,6 @@ use super::interrupts::Phase;
 use super::text;
 use crate::engine::Stream;
 use crate::reload::Revision;
-use crate::worker::Worker;
 
 /// The picture of `%run`: a run that is over sooner shows one picture only.
 const PICTURE_AFTER: Duration = Duration::from_millis(40);
@@ -130,13 +129,15 @@ impl Execution<'_> {
     pub(super) fn run_nodes(&self, revision: &Arc<Revision>, request: &Request) -> Result<MimeBundle> {
         let inputs = self.literals(&request.inputs);
         self.check_request(revision, request, &inputs)?;
-        let worker = self.shared.commit(revision)?;
+        // Before the picture: what cannot be committed shows none.
+        self.shared.commit(revision)?;
         let started = Instant::now();
         *self.shared.tally() = Tally::default();
         let delay = if request.picture { PICTURE_AFTER } else { PICTURE_IF_SLOW };
         let painter = Painter::start(self.run_view(revision, &request.targets), self.output.clone(), delay);
         *self.shared.painter() = Some(painter);
-        let run = |worker: &Worker| {
+        let answer = self.shared.once_or_again(|| {
+            let worker = self.shared.commit(revision)?;
             let _phase = self.shared.enter(Phase::Running)?;
             Ok(worker.run(wire::Run {
                 request: 0,
@@ -145,13 +146,7 @@ impl Execution<'_> {
                 inputs: inputs.clone(),
                 overrides: request.overrides.clone(),
             }))
-        };
-        let answer = match run(&worker) {
-            Ok(Err(death)) if self.shared.can_begin_again(&death) => {
-                self.shared.commit(revision).and_then(|worker| run(&worker))
-            }
-            answer => answer,
-        };
+        });
         if matches!(answer, Ok(Ok(_))) {
             self.shared.knowledge().mirror.none_running();
         }
@@ -309,7 +304,7 @@ mod tests {
             summary: summary.clone(),
         });
         tally.apply(&Event::DidReuse { node: "b".into(), summary });
-        assert_eq!((tally.nodes.len(), tally.ran()), (2, 1));
+        assert_eq!((tally.nodes.len(), tally.ran(), tally.hashing), (2, 1, 1.0));
         assert_eq!(tally.line(Duration::from_millis(12)), "computed 1 node in 12 ms");
     }
 

@@ -77,18 +77,13 @@ impl Execution<'_> {
                 }
                 let code = format!("{commands}{code}");
                 let request = Request { targets: uses, show: Show::Nothing, ..Request::default() };
-                let once = || {
+                let end = self.shared.once_or_again(|| {
                     if !request.targets.is_empty() {
                         self.run_nodes(&revision, &request)?;
                     }
                     self.evaluate_once(&revision, &code, body)
-                };
-                match once()? {
-                    Err(death) if self.shared.can_begin_again(&death) => {
-                        once()?.map_err(|death| self.shared.died(&death, "the cell ran"))
-                    }
-                    end => end.map_err(|death| self.shared.died(&death, "the cell ran")),
-                }
+                })?;
+                end.map_err(|death| self.shared.died(&death, "the cell ran"))
             }
         }
     }

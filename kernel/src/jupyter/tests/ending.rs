@@ -22,15 +22,20 @@ fn shut_down(frontend: &Frontend, channel: Channel, restart: bool) -> Sent {
     sent
 }
 
+/// Waits for the kernel's end: the engine was shut down once, and all that was said has been heard.
+fn has_ended(kernel: &mut TestKernel, frontend: &Frontend) {
+    kernel.join();
+    frontend.nothing_unread();
+    assert_eq!(kernel.toy.shutdowns.load(Ordering::SeqCst), 1);
+}
+
 #[test]
 fn shutdown_is_answered_on_both_channels() {
     for channel in [Channel::Control, Channel::Shell] {
         let mut kernel = TestKernel::start();
         let frontend = kernel.frontend();
         shut_down(&frontend, channel, false);
-        kernel.join();
-        frontend.nothing_unread();
-        assert_eq!(kernel.toy.shutdowns.load(Ordering::SeqCst), 1);
+        has_ended(&mut kernel, &frontend);
     }
 }
 
@@ -119,9 +124,7 @@ fn a_signal_ends_the_kernel_as_a_shutdown_does() {
         assert_eq!(frontend.expect(&cell, "error")["ename"], "Interrupted");
         assert_eq!(frontend.reply(&cell, "execute_reply")["status"], "error");
         frontend.idle(&cell);
-        kernel.join();
-        frontend.nothing_unread();
-        assert_eq!(kernel.toy.shutdowns.load(Ordering::SeqCst), 1);
+        has_ended(&mut kernel, &frontend);
         assert_eq!(kernel.socket_files().len(), 0);
     }
 }
@@ -132,9 +135,7 @@ fn a_signal_during_a_shutdown_changes_nothing() {
     let frontend = kernel.frontend();
     shut_down(&frontend, Channel::Control, false);
     kernel.signal(SIGTERM);
-    kernel.join();
-    frontend.nothing_unread();
-    assert_eq!(kernel.toy.shutdowns.load(Ordering::SeqCst), 1);
+    has_ended(&mut kernel, &frontend);
 }
 
 #[test]
