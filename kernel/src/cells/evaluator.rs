@@ -46,8 +46,9 @@ macro_rules! show { ($value:expr) => { { let _ = &$value; } } }
 
 /// What cargo prints of a compiler that could not do its work.
 const FAILED: [&str; 3] = ["signal:", "annot allocate", "could not compile"];
-/// What it prints when it cannot write its files, or finds them cut off.
-const SPOILT: [&str; 2] = ["failed to ", "No space left"];
+/// What it prints when it cannot write its files, or finds them cut off. No word that stands in what it says of a
+/// `:dep` that cannot be had.
+const SPOILT: [&str; 3] = ["failed to parse lock file", "failed to write", "No space left"];
 
 /// What cargo printed when it failed without an error of the code: the compiler was killed, or could not work.
 fn compiler_failed(error: &Error) -> Option<String> {
