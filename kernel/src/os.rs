@@ -223,8 +223,7 @@ pub fn is_executable(path: &Path) -> bool {
 
 /// Whether this process runs as root.
 pub fn is_root() -> bool {
-    // SAFETY: geteuid cannot fail.
-    unsafe { libc::geteuid() == 0 }
+    user() == 0
 }
 
 /// The user whose rights this process has.
