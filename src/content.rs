@@ -14,6 +14,7 @@
 //! | `()` | `null` |
 
 mod columns;
+
 mod frame;
 mod memory;
 #[cfg(test)]

@@ -20,6 +20,31 @@ impl Version {
     pub fn of_bytes(bytes: &[u8]) -> Version {
         Version(brooklet_digest::hash(bytes))
     }
+
+    /// 32 hexadecimal digits.
+    pub fn hex(&self) -> String {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let digit = |it: u8| char::from(DIGITS[usize::from(it)]);
+        self.0.iter().flat_map(|it| [digit(it >> 4), digit(it & 15)]).collect()
+    }
+
+    /// Reads what [`Version::hex`] writes.
+    pub fn from_hex(text: &str) -> Option<Version> {
+        let digit = |it: u8| match it {
+            b'0'..=b'9' => Some(it - b'0'),
+            b'a'..=b'f' => Some(it - b'a' + 10),
+            _ => None,
+        };
+        let mut version = Version([0; 16]);
+        let bytes = text.as_bytes();
+        if bytes.len() != 32 {
+            return None;
+        }
+        for (byte, pair) in version.0.iter_mut().zip(bytes.chunks_exact(2)) {
+            *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+        }
+        Some(version)
+    }
 }
 
 impl fmt::Debug for Version {

@@ -8,6 +8,7 @@
 pub mod diagnostic;
 pub mod graph;
 pub mod html;
+pub mod key;
 pub mod literal;
 mod parallel;
 #[cfg(feature = "parse")]

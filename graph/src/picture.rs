@@ -34,4 +34,4 @@ pub use export::{dot, mermaid};
 pub use list::{json, json_of};
 pub use svg::{svg, svg_in_place};
 pub use tree::text;
-pub use view::{Column, Edit, Kind, Member, Orientation, Selection, State, View, ViewEdge, ViewNode};
+pub use view::{Column, Edit, Kind, Member, Orientation, Places, Selection, State, View, ViewEdge, ViewNode};

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
 
 use crate::build::cache::checked_cache_directory;
 use crate::engine::Engine;
@@ -87,7 +88,9 @@ struct Where {
 
 /// Does what the command line asks for.
 pub fn main() -> ExitCode {
-    match Arguments::parse().command {
+    let command = Arguments::parse().command;
+    log(if matches!(command, Command::Kernel { .. }) { "warn" } else { "off" });
+    match command {
         Command::Lab { directory, jupyter } => lab::lab(directory, &jupyter),
         Command::Run { notebook, output_dir, allow_errors } => {
             let options = run::Options { notebook, output_directory: output_dir, allow_errors };
@@ -111,6 +114,18 @@ pub fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// What goes wrong unseen is told on stderr, which for a kernel is the log of the Jupyter server. `BROOKLET_LOG` says
+/// what else is of interest, such as `reload=debug`.
+fn log(otherwise: &str) {
+    let filter = EnvFilter::try_from_env("BROOKLET_LOG").unwrap_or_else(|_| EnvFilter::new(otherwise));
+    let on_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(on_terminal)
+        .with_writer(std::io::stderr)
+        .init();
 }
 
 /// The engine behind both frontends, for the notebook in the current directory.

@@ -23,6 +23,11 @@ mod worker;
 
 use std::process::ExitCode;
 
+/// Takes the place of `malloc` in the whole process, so that all that the worker loads uses it too. How it is set for
+/// the worker is said where the worker is started.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     if let Some(code) = cells::run_as_evcxr_child().or_else(guard::run_if_asked) {
         return code;

@@ -204,14 +204,17 @@ pub fn call_worker_entry(library: &Path, fd: RawFd) -> Result<i32, String> {
     // SAFETY: the image exports exactly this function with this signature; nothing that belongs to a
     // standard library crosses (both sides have their own). The library is never unloaded.
     unsafe {
-        let library = libloading::Library::new(library).map_err(|error| error.to_string())?;
-        let entry = library
-            .get::<extern "C" fn(i32) -> i32>(b"brooklet_worker\0")
-            .map_err(|error| error.to_string())?;
+        let library = libloading::Library::new(library).map_err(loaders_words)?;
+        let entry = library.get::<extern "C" fn(i32) -> i32>(b"brooklet_worker\0").map_err(loaders_words)?;
         let code = entry(fd);
         std::mem::forget(library);
         Ok(code)
     }
+}
+
+/// What the system's loader says, which the error itself keeps to its source.
+fn loaders_words(error: libloading::Error) -> String {
+    std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// Whether the file can be executed by this user.

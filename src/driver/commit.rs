@@ -17,7 +17,7 @@ use super::part::Column;
 use crate::executor::{StepNames, Work};
 use crate::glue::{Function, GroupKind, ParamInfo, TypeInfo, registry};
 use crate::value::{Decode, Ops};
-use crate::version::Version;
+use crate::version::{Encoder, Version};
 
 /// What a node's code hashes to: one part of its key.
 pub(super) type Code = Version;
@@ -320,7 +320,9 @@ fn shapes(node: &Node, count: usize) -> Vec<Shape> {
 fn code(node: &Node, function: Option<&Resolved<'_>>) -> Code {
     let module = node.origin.rsplit_once("::").map_or("", |(module, _)| module);
     let holds = function.map_or("", |it| it.output.name);
-    Version::of_bytes(format!("{module}\0{}\0{holds}", node.fingerprint).as_bytes())
+    let mut encoder = Encoder::new();
+    [module, &node.fingerprint, holds].iter().for_each(|it| encoder.text(it));
+    encoder.finish().expect("text can be seen")
 }
 
 type Compared = (Option<(TypeInfo, Option<Decode>)>, Vec<EdgeMismatch>);

@@ -1,5 +1,6 @@
 """The loop: edit a file, execute a cell, see what the new code says, and nothing stale."""
 
+import pathlib
 import re
 
 from conftest import REPOSITORY
@@ -450,3 +451,16 @@ def test_help_names_every_magic(notebook):
     for magic in "watch unwatch config input run dag nodes source check why diff time restart help transform".split():
         assert f"%{magic}" in text, magic
     assert "--override" in notebook.ok("%help run").content["payload"][0]["data"]["text/plain"]
+
+
+def test_polars_runs_as_it_does_in_python(notebook):
+    notebook.watch(
+        "pub fn streams() -> String { std::env::var(\"POLARS_AUTO_STREAMING\").unwrap_or_default() }\n"
+        "pub fn squares() -> PolarsResult<DataFrame> { df!(\"a\" => (0..100_000i64).collect::<Vec<_>>())?.lazy()"
+        ".select([(col(\"a\") * col(\"a\")).sum()]).collect() }\n"
+    )
+    assert notebook.ok("streams").text == '"1"'
+    assert notebook.ok("%run squares --as json").json == {"squares": {"a": [333328333350000]}}
+    # The executable's allocator serves the image as well: it gives back what is free while nothing runs.
+    threads = pathlib.Path(f"/proc/{notebook.worker().pid}/task").glob("*/comm")
+    assert "jemalloc_bg_thd" in [it.read_text().strip() for it in threads]

@@ -15,6 +15,7 @@ use super::expand::{Expanded, Need, Planned, expand};
 use super::topology::Topology;
 use super::{Dependency, Graph, Literals, Node, NodeKind, PartOf};
 use crate::diagnostic::{Diagnostic, sort};
+use crate::key::Key;
 use crate::parallel::in_parallel;
 use crate::source::Sources;
 use crate::spec::FileSpec;
@@ -226,10 +227,12 @@ fn transform(node: &Planned<'_>, sources: &Sources) -> Node {
     // A part's code is what it takes out; of what, is in the version of what it needs.
     let fingerprint = match &node.part {
         // A column is named after its node.
-        Some(part @ PartOf::Column { .. }) => {
-            blake3::hash(format!("{part:?} as {}", node.name).as_bytes()).to_hex().to_string()
-        }
-        Some(part) => blake3::hash(format!("{part:?}").as_bytes()).to_hex().to_string(),
+        Some(PartOf::Column { column, fill }) => Key::new("column 1")
+            .text(column)
+            .optional(fill.as_ref().map(String::as_bytes))
+            .text(node.name)
+            .finish_hex(),
+        Some(PartOf::Field(field)) => Key::new("field 1").text(field).finish_hex(),
         None => node.function.fingerprint.clone(),
     };
     Node {

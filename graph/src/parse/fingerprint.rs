@@ -399,7 +399,8 @@ fn with_includes(
     // Included Rust may include more, so with it everything counts that rustc read.
     if !words.is_empty() {
         for (path, contents) in included {
-            hasher.update(path.as_bytes()).update(blake3::hash(contents).as_bytes());
+            hasher.update(&(path.len() as u64).to_le_bytes()).update(path.as_bytes());
+            hasher.update(blake3::hash(contents).as_bytes());
         }
     }
     (*hasher.finalize().as_bytes(), words.into_iter().collect())

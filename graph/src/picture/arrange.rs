@@ -45,7 +45,7 @@ pub struct Arrangement {
     /// Several files, and hulls would overlap: each box carries its file's colour.
     pub(super) has_stripes: bool,
     /// What the arrangement was made for.
-    key: String,
+    key: Key,
 }
 
 /// A rectangle in px.
@@ -86,17 +86,40 @@ impl Arrangement {
 }
 
 /// All that the places depend on.
-fn key(view: &View) -> String {
-    use std::fmt::Write;
-    let mut key = format!("{:?} {}", view.orientation, view.schema);
-    for node in &view.nodes {
-        let ViewNode { name, ty, kind, file, is_target, columns, .. } = node;
-        let _ = write!(key, "\n{name} {ty} {kind:?} {file} {is_target} {}", columns.len());
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Key {
+    orientation: Orientation,
+    schema: bool,
+    nodes: Vec<NodeKey>,
+    /// From, to, and whether it is optional.
+    edges: Vec<(usize, usize, bool)>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct NodeKey {
+    name: String,
+    ty: String,
+    kind: Kind,
+    file: String,
+    is_target: bool,
+    columns: usize,
+}
+
+fn key(view: &View) -> Key {
+    let node = |it: &ViewNode| NodeKey {
+        name: it.name.clone(),
+        ty: it.ty.clone(),
+        kind: it.kind,
+        file: it.file.clone(),
+        is_target: it.is_target,
+        columns: it.columns.len(),
+    };
+    Key {
+        orientation: view.orientation,
+        schema: view.schema,
+        nodes: view.nodes.iter().map(node).collect(),
+        edges: view.edges.iter().map(|it| (it.from, it.to, it.optional)).collect(),
     }
-    for edge in &view.edges {
-        let _ = write!(key, "\n{} {} {}", edge.from, edge.to, edge.optional);
-    }
-    key
 }
 
 fn is_number(ty: &str) -> bool {
@@ -410,7 +433,7 @@ impl Plan<'_> {
             routes,
             hulls: drawn.hulls,
             has_stripes: drawn.has_stripes,
-            key: String::new(),
+            key: Key::default(),
         }
     }
 }

@@ -174,9 +174,9 @@ fn events_bring_states_and_a_collapsed_file_shows_the_worst() {
     let graph = marketing();
     let mut view = all(&graph);
     let summary = |shape: &str| Summary { ty: "Series".to_owned(), shape: shape.to_owned() };
-    view.apply(&Event::WillPlan { nodes: vec!["spend".to_owned(), "spend_mean".to_owned()] });
-    view.apply(&Event::DidTake { node: "spend".to_owned(), summary: summary("6 × i64") });
-    view.apply(&Event::WillRun { node: "spend_mean".to_owned() });
+    view.apply(&view.places(), &Event::WillPlan { nodes: vec!["spend".to_owned(), "spend_mean".to_owned()] });
+    view.apply(&view.places(), &Event::DidTake { node: "spend".to_owned(), summary: summary("6 × i64") });
+    view.apply(&view.places(), &Event::WillRun { node: "spend_mean".to_owned() });
     assert_eq!(view.nodes[0].state, State::Taken);
     assert_eq!(view.nodes[0].shape, "6 × i64");
     let mean = view.nodes.iter().find(|it| it.name == "spend_mean").expect("is drawn");
@@ -191,8 +191,8 @@ fn events_bring_states_and_a_collapsed_file_shows_the_worst() {
         changed: true,
         summary: summary("6 × f64"),
     };
-    view.apply(&done("spend_mean"));
-    view.apply(&done("spend_std_dev"));
+    view.apply(&view.places(), &done("spend_mean"));
+    view.apply(&view.places(), &done("spend_std_dev"));
     let file = |view: &View| view.nodes.iter().find(|it| it.name == "m.rs").expect("is drawn").state.clone();
     assert_eq!(file(&view), State::Done { milliseconds: 4.0, changed: true });
     let failure = Failure {
@@ -203,7 +203,7 @@ fn events_bring_states_and_a_collapsed_file_shows_the_worst() {
         hint: None,
         place: None,
     };
-    view.apply(&Event::DidFail { node: "spend_zero_mean".to_owned(), failure });
+    view.apply(&view.places(), &Event::DidFail { node: "spend_zero_mean".to_owned(), failure });
     assert_eq!(file(&view), State::Failed { message: "boom".to_owned() });
 }
 
@@ -226,7 +226,9 @@ fn a_change_marks_nodes_and_names_the_removed() {
 #[test]
 fn the_text_tree_shows_each_subtree_once() {
     let mut view = View::of(&marketing(), &targets(&["spend_zero_mean_unit_variance"]));
-    view.set("spend_mean", State::Done { milliseconds: 1.24, changed: true }, None);
+    view.set_all(|it| {
+        (it == "spend_mean").then_some((State::Done { milliseconds: 1.24, changed: true }, None))
+    });
     assert_eq!(
         text(&view),
         "\
@@ -321,7 +323,9 @@ fn a_run_moves_no_box() {
     let arrangement = Arrangement::of(&view);
     let before = svg_in_place(&view, &arrangement, "p");
     let summary = Summary { ty: "Series".to_owned(), shape: "1 000 000 × f64".to_owned() };
-    view.set("spend_mean", State::Done { milliseconds: 1234.5, changed: true }, Some(&summary));
+    view.set_all(|it| {
+        (it == "spend_mean").then_some((State::Done { milliseconds: 1234.5, changed: true }, Some(&summary)))
+    });
     assert!(arrangement.fits(&view));
     let after = svg_in_place(&view, &arrangement, "p");
     let places = |html: &str| -> Vec<String> {

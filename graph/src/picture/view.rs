@@ -4,6 +4,10 @@
 //! a run goes on. It holds copies of what it shows, so it can outlive the graph it was made from: an old
 //! picture is redrawn with a notice when its graph is gone.
 
+use std::collections::HashMap;
+
+use rustc_hash::FxBuildHasher;
+
 use crate::graph::{Change, Graph, NodeKind};
 use crate::source::{SourceFile, Sources};
 use crate::wire::{Event, Summary};
@@ -222,53 +226,63 @@ impl View {
     }
 
     /// Brings the picture up to date with something the driver did.
-    pub fn apply(&mut self, event: &Event) {
+    pub fn apply(&mut self, places: &Places, event: &Event) {
         match event {
             Event::WillPlan { nodes } => {
                 for name in nodes {
-                    self.set(name, State::Waiting, None);
+                    self.set(places, name, State::Waiting, None);
                 }
             }
-            Event::WillRun { node } => self.set(node, State::Running, None),
+            Event::WillRun { node } => self.set(places, node, State::Running, None),
             Event::DidRun { node, milliseconds, changed, summary, .. } => {
                 let state = State::Done { milliseconds: *milliseconds, changed: *changed };
-                self.set(node, state, Some(summary));
+                self.set(places, node, state, Some(summary));
             }
-            Event::DidReuse { node, summary } => self.set(node, State::Reused, Some(summary)),
-            Event::DidTake { node, summary } => self.set(node, State::Taken, Some(summary)),
+            Event::DidReuse { node, summary } => self.set(places, node, State::Reused, Some(summary)),
+            Event::DidTake { node, summary } => self.set(places, node, State::Taken, Some(summary)),
             Event::DidFail { node, failure } => {
-                self.set(node, State::Failed { message: failure.message.clone() }, None);
+                self.set(places, node, State::Failed { message: failure.message.clone() }, None);
             }
-            Event::DidSkip { node, .. } => self.set(node, State::Skipped, None),
+            Event::DidSkip { node, .. } => self.set(places, node, State::Skipped, None),
             Event::DidWarn { .. } => {}
         }
     }
 
     /// Sets the state of one node, wherever it is drawn. An unknown name changes nothing: the picture may
     /// show a part of the graph only.
-    pub fn set(&mut self, name: &str, state: State, summary: Option<&Summary>) {
+    fn set(&mut self, places: &Places, name: &str, state: State, summary: Option<&Summary>) {
+        if let Some((node, member)) = places.of.get(name) {
+            self.nodes[*node].set(*member, state, summary);
+        }
+    }
+
+    /// Sets the states of all nodes that `seen` knows.
+    pub fn set_all<'a>(&mut self, seen: impl Fn(&str) -> Option<(State, Option<&'a Summary>)>) {
         for node in &mut self.nodes {
-            if node.members.is_empty() {
-                if node.name == name {
-                    // What a node that has no value held before is not its value now.
-                    if matches!(state, State::Failed { .. } | State::Skipped) {
-                        node.shape.clear();
-                    }
-                    node.state = state;
-                    if let Some(summary) = summary {
-                        node.shape.clone_from(&summary.shape);
-                        if node.ty.is_empty() {
-                            node.ty.clone_from(&summary.ty);
-                        }
-                    }
-                    return;
+            if node.members.is_empty()
+                && let Some((state, summary)) = seen(&node.name)
+            {
+                node.set(None, state, summary);
+            }
+            for member in 0..node.members.len() {
+                if let Some((state, summary)) = seen(&node.members[member].name) {
+                    node.set(Some(member), state, summary);
                 }
-            } else if let Some(member) = node.members.iter_mut().find(|it| it.name == name) {
-                member.state = state;
-                node.state = State::of_all(node.members.iter().map(|it| &it.state));
-                return;
             }
         }
+    }
+
+    /// Where each node is drawn, for [`View::apply`]. It holds as long as no box comes or goes.
+    pub fn places(&self) -> Places {
+        let mut of = HashMap::with_capacity_and_hasher(self.nodes.len(), FxBuildHasher);
+        for (index, node) in self.nodes.iter().enumerate() {
+            if node.members.is_empty() {
+                of.insert(node.name.clone(), (index, None));
+            }
+            let members = node.members.iter().enumerate();
+            of.extend(members.map(|(at, member)| (member.name.clone(), (index, Some(at)))));
+        }
+        Places { of }
     }
 
     /// Marks every value that came from a run as stale, and says why above the picture.
@@ -293,6 +307,34 @@ impl View {
         }
         files
     }
+}
+
+impl ViewNode {
+    /// Sets the state of the node, or of one inside a collapsed file.
+    fn set(&mut self, member: Option<usize>, state: State, summary: Option<&Summary>) {
+        if let Some(member) = member {
+            self.members[member].state = state;
+            self.state = State::of_all(self.members.iter().map(|it| &it.state));
+            return;
+        }
+        // What a node that has no value held before is not its value now.
+        if matches!(state, State::Failed { .. } | State::Skipped) {
+            self.shape.clear();
+        }
+        self.state = state;
+        if let Some(summary) = summary {
+            self.shape.clone_from(&summary.shape);
+            if self.ty.is_empty() {
+                self.ty.clone_from(&summary.ty);
+            }
+        }
+    }
+}
+
+/// Where each node of a view is drawn: which box, and which member of it if the box is a file.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    of: HashMap<String, (usize, Option<usize>), FxBuildHasher>,
 }
 
 impl State {

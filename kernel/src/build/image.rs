@@ -33,6 +33,9 @@ const IN_USE: &str = "lock";
 const BUILD_PAUSE: Duration = Duration::from_millis(200);
 /// Between two reports that it is waited for.
 const BUILD_REPORT: Duration = Duration::from_millis(500);
+/// What stands before rustc, below the source tree, for cargo's `rustc-wrapper`. A package's image is built outside of
+/// the tree, where cargo does not find the tree's configuration.
+const WRAPPER: &str = "kernel/pins/rustc";
 /// Crates of the image that generated code and users name directly.
 const NAMED: [&str; 4] = ["brooklet", "polars", "serde", "chrono"];
 
@@ -284,7 +287,7 @@ fn key(package: Option<&PackageSpec>) -> Result<String, BuildError> {
     let mut hasher = blake3::Hasher::new();
     hasher.update(package.map_or("", |it| it.key.as_str()).as_bytes());
     hasher.update(Toolchain::find()?.version.as_bytes());
-    let mut files = vec![source.join("Cargo.toml"), source.join("Cargo.lock")];
+    let mut files = vec![source.join("Cargo.toml"), source.join("Cargo.lock"), source.join(WRAPPER)];
     for member in [".", "digest", "graph", "macros", "kernel/image"] {
         files.push(source.join(member).join("Cargo.toml"));
         collect_sources(&source.join(member).join("src"), &mut files);
@@ -420,6 +423,9 @@ impl Crate {
             .envs(cargo_progress::ENVIRONMENT)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        if std::env::var_os("RUSTC_WRAPPER").is_none() {
+            cargo.env("RUSTC_WRAPPER", source_directory().join(WRAPPER));
+        }
         // What `cargo run` and `cargo test` set for their programs must not reach build scripts, or they run again.
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();

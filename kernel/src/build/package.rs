@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -378,7 +379,8 @@ fn hash_files(directory: &Path, hasher: &mut blake3::Hasher) {
         if metadata.is_dir() {
             hash_files(&path, hasher);
         } else if metadata.len() > LARGE {
-            hasher.update(format!("{} {:?}", metadata.len(), metadata.modified().ok()).as_bytes());
+            hasher.update(&metadata.len().to_le_bytes());
+            hasher.update(&metadata.mtime().to_le_bytes()).update(&metadata.mtime_nsec().to_le_bytes());
         } else {
             hasher.update(blake3::hash(&fs::read(&path).unwrap_or_default()).as_bytes());
         }

@@ -9,6 +9,7 @@ use std::path::{Component, Path, PathBuf};
 
 use brooklet_graph::diagnostic::Diagnostic;
 use brooklet_graph::graph::{Literals, Options};
+use brooklet_graph::key::Key;
 use brooklet_graph::parse::{Included, nesting};
 use brooklet_graph::source::{FileId, PackageRoot, SourceFile, Sources, Span};
 
@@ -154,15 +155,17 @@ pub fn read(watch_set: &WatchSet, includes: &[String], base: &Path) -> Snapshot 
     let options = Options { allow_overrides: watch_set.allow_overrides, config: watch_set.config.clone() };
     let mut snapshot = Snapshot { options, ..Snapshot::default() };
     let mut taken = BTreeMap::new();
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&[u8::from(watch_set.allow_overrides)]);
-    for (key, value) in &watch_set.config {
-        hasher.update(format!("{key:?}={value:?};").as_bytes());
+    let mut key = Key::new("snapshot 1");
+    key.add(&[u8::from(watch_set.allow_overrides)]);
+    key.add(&watch_set.config.len().to_le_bytes());
+    for (name, value) in &watch_set.config {
+        key.add(name.as_bytes());
+        key.add(value.as_bytes());
     }
     let package = watch_set.package().map(Package::read);
     if let Some(package) = &package {
-        hasher.update(PackageSpec::key_of(&package.directory).as_bytes());
-        hasher.update(format!("{:?}", package.declarations).as_bytes());
+        key.add(PackageSpec::key_of(&package.directory).as_bytes());
+        key.add(&serde_json::to_vec(&package.declarations).unwrap_or_default());
         snapshot.package = Some(package.directory.clone());
         snapshot.sources.package = Some(root_of(package));
     }
@@ -196,7 +199,7 @@ pub fn read(watch_set: &WatchSet, includes: &[String], base: &Path) -> Snapshot 
                         format!("`{shown}` is not UTF-8: line {line} holds a byte that is no character"),
                         "save the file as UTF-8",
                     ));
-                    hasher.update(&blake3::hash(error.as_bytes()).as_bytes()[..]);
+                    key.add(error.as_bytes());
                     String::new()
                 }
             },
@@ -241,30 +244,33 @@ pub fn read(watch_set: &WatchSet, includes: &[String], base: &Path) -> Snapshot 
         if let (Some(root), true) = (&mut snapshot.sources.package, role != Role::Alone) {
             root.files.insert(file);
         }
-        hasher.update(format!("{:?} {module:?} {cfg:?}", role as u8).as_bytes());
+        for names in [&module, &cfg] {
+            key.add(&names.len().to_le_bytes());
+            names.iter().for_each(|it| key.add(it.as_bytes()));
+        }
+        key.add(&[role as u8]);
+        key.add(shown.as_bytes());
+        key.add(text.as_bytes());
         if !cfg.is_empty() {
             snapshot.sources.cfgs.insert(file, cfg);
         }
-        hasher.update(&(shown.len() as u64).to_le_bytes());
-        hasher.update(shown.as_bytes());
-        hasher.update(&(text.len() as u64).to_le_bytes());
-        hasher.update(text.as_bytes());
         snapshot.modules.push(module);
         let absolute = path.to_string_lossy().into_owned();
         snapshot.sources.push(SourceFile { path: shown, absolute, text });
     }
     for path in includes {
         let bytes = read_included(Path::new(path), base, &mut snapshot.diagnostics);
-        hasher.update(path.as_bytes()).update(&[0, u8::from(bytes.is_some())]);
+        key.add(path.as_bytes());
+        key.add(&[u8::from(bytes.is_some())]);
         if let Some(bytes) = bytes {
-            hasher.update(blake3::hash(&bytes).as_bytes());
+            key.add(&bytes);
             snapshot.included.insert(path.clone(), bytes);
         }
     }
     for diagnostic in &snapshot.diagnostics {
-        hasher.update(diagnostic.message.as_bytes());
+        key.add(diagnostic.message.as_bytes());
     }
-    snapshot.hash = hasher.finalize().to_hex().to_string();
+    snapshot.hash = key.finish_hex();
     snapshot
 }
 

@@ -12,9 +12,11 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use brooklet_graph::diagnostic::{self, Diagnostic, Severity};
 use brooklet_graph::graph;
+use brooklet_graph::key::Key;
 use brooklet_graph::parse::{self, Parsed, shim};
 use brooklet_graph::source::{Sources, Span};
 use crossbeam_channel::Receiver;
@@ -68,7 +70,9 @@ impl Pipeline {
         while woken.recv().is_ok() {
             // Several wakes for one content are one.
             while woken.try_recv().is_ok() {}
+            let started = Instant::now();
             let (snapshot, parsed) = self.parse();
+            let read = started.elapsed();
             {
                 let mut state = self.shared.state();
                 if state.candidate.as_ref().is_some_and(|it| it.0 == snapshot.hash) {
@@ -81,6 +85,7 @@ impl Pipeline {
             }
             let hash = snapshot.hash.clone();
             let result = self.process(snapshot, parsed).map(Arc::new);
+            tracing::debug!(target: "reload", ?read, in_all = ?started.elapsed(), "one content");
             let mut state = self.shared.state();
             state.working = None;
             // A killed compiler says nothing about the content: whoever asks again compiles again.
@@ -117,7 +122,9 @@ impl Pipeline {
         // With a file that cannot be read, all that the compiler has to say would follow from that.
         let is_readable = diagnostics.is_empty();
         diagnostics.extend(parsed.diagnostics.iter().cloned());
+        let started = Instant::now();
         let (graph, graph_diagnostics) = graph::build(&parsed.files, &sources, &options);
+        let of_graph = started.elapsed();
         diagnostics.extend(graph_diagnostics);
         let has_functions = parsed.files.iter().any(|file| !file.functions.is_empty());
         let has_text = sources.files.iter().any(|file| !file.text.trim().is_empty());
@@ -136,7 +143,11 @@ impl Pipeline {
             let mirror = self.mirror();
             let root = mirror.root().to_string_lossy().into_owned();
             let shims = shim::generate(&parsed, &sources, &modules, CRATE, &root);
-            match self.compile(&parsed, &shims.text, &sources, &included, package.as_ref()) {
+            let of_shims = started.elapsed() - of_graph;
+            let compiled = self.compile(&parsed, &shims.text, &sources, &included, package.as_ref());
+            let of_rustc = started.elapsed() - of_graph - of_shims;
+            tracing::debug!(target: "reload", graph = ?of_graph, shims = ?of_shims, rustc = ?of_rustc);
+            match compiled {
                 Ok(done) => built = done,
                 Err(Failed::Messages(messages)) => {
                     let mut of_shims = Vec::new();
@@ -218,8 +229,8 @@ impl Pipeline {
     ) -> Result<Built, Failed> {
         let type_key = &parsed.type_key;
         let package_key = package.map_or("", |it| it.key.as_str());
-        let key = format!("{}\0{type_key}\0{package_key}\0{root_text}", parsed.compile_key);
-        let key = blake3::hash(key.as_bytes()).to_hex().to_string();
+        let parts = [&parsed.compile_key, type_key, package_key, root_text];
+        let key = parts.iter().fold(Key::new("library 1"), |key, it| key.text(it)).finish_hex();
         self.built.borrow_mut().retain(|it| it.1.library.exists());
         if let Some((_, built)) = self.built.borrow().iter().find(|it| it.0 == key) {
             return Ok(built.clone());

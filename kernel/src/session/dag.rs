@@ -1,5 +1,6 @@
 //! `%dag`: the graph as a picture, as text for other tools, or as a file.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -114,13 +115,15 @@ impl Execution<'_> {
         let knowledge = self.shared.knowledge();
         knowledge.mirror.paint(&mut view);
         // What no run has taken yet is given all the same.
+        let mut given = BTreeMap::new();
         for node in revision.graph.nodes.values().filter(|it| it.kind == NodeKind::Input) {
             let Some(literal) = knowledge.given(&node.name) else { continue };
             if knowledge.mirror.nodes.get(&node.name).is_none_or(|it| it.state == State::Idle) {
                 let shape = if literal.len() <= LITERAL { literal.to_owned() } else { String::new() };
-                view.set(&node.name, State::Taken, Some(&Summary { shape, ..Summary::default() }));
+                given.insert(&*node.name, Summary { shape, ..Summary::default() });
             }
         }
+        view.set_all(|name| given.get(name).map(|it| (State::Taken, Some(it))));
         view
     }
 

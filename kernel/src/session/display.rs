@@ -4,23 +4,41 @@
 //! one always. So events only change a [`View`]; a thread of its own draws it when the time has come, and
 //! `finish` draws the end. A run that ends before the first picture was due shows one picture in all.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use brooklet_graph::graph::{Change, Graph};
-use brooklet_graph::picture::{self, Arrangement, State, View};
+use brooklet_graph::picture::{self, Arrangement, Places, State, View};
 use brooklet_graph::wire::{Event, MimeBundle, Summary};
 
 use crate::engine::Output;
 
 /// At most ten pictures a second.
 const INTERVAL: Duration = Duration::from_millis(100);
+/// So many arrangements are remembered: of `%run`, `%dag` and a few more.
+const ARRANGEMENTS: usize = 4;
 
 /// A picture in both forms.
 pub fn draw(view: &View, id: &str) -> MimeBundle {
-    draw_in_place(view, &Arrangement::of(view), id)
+    draw_in_place(view, &arrangement_of(view), id)
+}
+
+/// The arrangement of a view, which is the one of before as long as the graph has the same nodes and edges: an edit
+/// inside a function moves nothing, and to arrange a thousand nodes takes longer than to run them.
+fn arrangement_of(view: &View) -> Arc<Arrangement> {
+    static RECENT: Mutex<VecDeque<Arc<Arrangement>>> = Mutex::new(VecDeque::new());
+    let recent = || RECENT.lock().unwrap_or_else(|it| it.into_inner());
+    let known = recent().iter().find(|it| it.fits(view)).cloned();
+    known.unwrap_or_else(|| {
+        // Not under the lock: it takes a while, and another picture may be drawn meanwhile.
+        let arrangement = Arc::new(Arrangement::of(view));
+        let mut recent = recent();
+        recent.push_front(arrangement.clone());
+        recent.truncate(ARRANGEMENTS);
+        arrangement
+    })
 }
 
 /// A picture of a view that was laid out before.
@@ -141,9 +159,7 @@ impl Mirror {
 
     /// Puts the states into a picture.
     pub fn paint(&self, view: &mut View) {
-        for (name, seen) in &self.nodes {
-            view.set(name, seen.state.clone(), Some(&seen.summary));
-        }
+        view.set_all(|name| self.nodes.get(name).map(|it| (it.state.clone(), Some(&it.summary))));
     }
 }
 
@@ -186,6 +202,7 @@ impl Throttle {
 
 struct Canvas {
     view: View,
+    places: Places,
     /// Made for the first picture: states change, places do not.
     arrangement: Option<Arc<Arrangement>>,
     throttle: Throttle,
@@ -218,6 +235,7 @@ impl Painter {
     pub fn start(view: View, output: Arc<dyn Output>, delay: Duration) -> Painter {
         let id = fresh_id("dag");
         let canvas = Canvas {
+            places: view.places(),
             view,
             arrangement: None,
             throttle: Throttle::new(Instant::now(), delay),
@@ -235,7 +253,10 @@ impl Painter {
     /// Brings the picture up to date; it is drawn soon.
     pub fn apply(&self, event: &Event) {
         let mut canvas = locked(&self.canvas.0);
-        canvas.view.apply(event);
+        {
+            let Canvas { view, places, .. } = &mut *canvas;
+            view.apply(places, event);
+        }
         if !canvas.throttle.is_dirty {
             canvas.throttle.is_dirty = true;
             self.canvas.1.notify_all();
@@ -302,7 +323,7 @@ fn paint(shared: &(Mutex<Canvas>, Condvar), output: &dyn Output, id: &str) {
                 canvas.throttle.is_dirty = false;
                 drop(canvas);
                 let started = Instant::now();
-                let arrangement = arrangement.unwrap_or_else(|| Arc::new(Arrangement::of(&view)));
+                let arrangement = arrangement.unwrap_or_else(|| arrangement_of(&view));
                 let bundle = draw_in_place(&view, &arrangement, id);
                 if was_shown {
                     output.update(&bundle, id);

@@ -127,6 +127,7 @@ impl Execution<'_> {
 
     /// Runs nodes and gives what they show; the bundle is empty for `Show::Nothing`.
     pub(super) fn run_nodes(&self, revision: &Arc<Revision>, request: &Request) -> Result<MimeBundle> {
+        let asked = Instant::now();
         let inputs = self.literals(&request.inputs);
         self.check_request(revision, request, &inputs)?;
         // Before the picture: what cannot be committed shows none.
@@ -134,7 +135,9 @@ impl Execution<'_> {
         let started = Instant::now();
         *self.shared.tally() = Tally::default();
         let delay = if request.picture { PICTURE_AFTER } else { PICTURE_IF_SLOW };
-        let painter = Painter::start(self.run_view(revision, &request.targets), self.output.clone(), delay);
+        let view = self.run_view(revision, &request.targets);
+        tracing::debug!(target: "run", view = ?started.elapsed());
+        let painter = Painter::start(view, self.output.clone(), delay);
         *self.shared.painter() = Some(painter);
         let answer = self.shared.once_or_again(|| {
             let worker = self.shared.commit(revision)?;
@@ -151,6 +154,7 @@ impl Execution<'_> {
             self.shared.knowledge().mirror.none_running();
         }
         let wall = started.elapsed();
+        tracing::debug!(target: "run", before = ?(started - asked), ?wall);
         let tally = self.shared.tally().clone();
         let painter = self.shared.painter().take();
         let is_good = matches!(&answer, Ok(Ok((Outcome::Shown { .. }, _))));
@@ -162,6 +166,7 @@ impl Execution<'_> {
         {
             painter.finish(end, |view| settle(view, death.as_deref()));
         }
+        tracing::debug!(target: "run", picture = ?(started.elapsed() - wall));
         let run =
             LastRun { revision: revision.clone(), targets: request.targets.clone(), started, wall, tally };
         self.shared.knowledge().last_run = Some(run);

@@ -11,6 +11,7 @@
 //! that gives none, or speaks nonsense, is ended and the call is told why.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ffi::OsString;
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::AsFd;
@@ -58,6 +59,11 @@ const QUICK: Duration = Duration::from_secs(20);
 const END_GRACE: Duration = Duration::from_secs(2);
 /// In the worker's environment, and in that of all forks of it: which worker it is.
 const TAG: &str = "BROOKLET_WORKER";
+/// How the worker's allocator is set: columns come and go, and a fresh page costs more than the arithmetic on it. So
+/// freed pages are kept for ten seconds, large ones too, and then left to the system, which takes them when it needs
+/// them (`MADV_FREE`); that goes on while nothing runs.
+const ALLOCATOR: &str =
+    "oversize_threshold:0,narenas:2,dirty_decay_ms:10000,muzzy_decay_ms:-1,background_thread:true";
 
 /// Who wants to know what happens in the worker. Called from the reader threads; must not block for long.
 pub trait Listener: Send + Sync {
@@ -139,6 +145,11 @@ enum Key {
     Interrupt,
 }
 
+/// What the person who started the kernel says in the environment, or else our own word.
+fn of_user(name: &str, ours: &str) -> OsString {
+    std::env::var_os(name).unwrap_or_else(|| ours.into())
+}
+
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|it| it.into_inner())
 }
@@ -168,6 +179,8 @@ impl Worker {
             .current_dir(base)
             .env("LD_LIBRARY_PATH", std::env::join_paths(search).unwrap_or_default())
             .env(TAG, &tag)
+            .env("MALLOC_CONF", of_user("MALLOC_CONF", ALLOCATOR))
+            .env("POLARS_AUTO_STREAMING", of_user("POLARS_AUTO_STREAMING", "1"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

@@ -52,9 +52,11 @@ impl Hover {
             lit[node] += 1;
         }
         self.marks_dark = lit.iter().map(|it| it * 2 > total).collect();
-        for classes in self.nodes.iter_mut().chain(&mut self.edges) {
-            let inverted = (0..lit.len()).filter(|it| self.marks_dark[*it] != classes.contains(it));
-            *classes = inverted.collect();
+        let dark: BTreeSet<usize> = (0..lit.len()).filter(|it| self.marks_dark[*it]).collect();
+        if !dark.is_empty() {
+            for classes in self.nodes.iter_mut().chain(&mut self.edges) {
+                *classes = &*classes ^ &dark;
+            }
         }
     }
 
