@@ -1,7 +1,7 @@
 //! What the driver adds to each node: a chain of 5,000 functions that add one, as values and not as work.
 //!
 //! `cargo bench -p brooklet --bench chain` prints the median time per node of a run in which every node runs
-//! (each run gives the chain another input), and of one in which every node is reused.
+//! (each run gives the chain another input), and of one in which every node is reused; then the same with a store.
 #![expect(clippy::needless_borrow, reason = "the borrows choose between traits, as in generated shims")]
 
 use std::time::Instant;
@@ -28,8 +28,18 @@ fn shim(s: &Slots<'_>) -> Outcome {
 fn main() {
     let mut table = Table::new();
     table.add("chain::add_one", 1, shim);
+    println!("chain of {NODES} nodes, median of {RUNS} runs");
     let mut driver = Driver::new();
     driver.commit(chain(), &table.functions, "").expect("the chain fits");
+    measure("per node", &mut driver);
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut driver = Driver::new();
+    driver.open_store(directory.path(), "bench").expect("a store");
+    driver.commit(chain(), &table.functions, "").expect("the chain fits");
+    measure("with a store on the disk", &mut driver);
+}
+
+fn measure(what: &str, driver: &mut Driver) {
     let target = name(NODES);
     let mut run = |start: usize| {
         let mut request = Request { targets: vec![target.clone()], ..Request::default() };
@@ -44,8 +54,7 @@ fn main() {
     };
     let fresh = median((0..RUNS).map(&mut run).collect());
     let reused = median((0..RUNS).map(|_| run(RUNS - 1)).collect());
-    println!("chain of {NODES} nodes, median of {RUNS} runs");
-    println!("per node: {fresh:.2} µs when it runs, {reused:.2} µs when it is reused");
+    println!("{what}: {fresh:.2} µs when it runs, {reused:.2} µs when it is reused");
 }
 
 fn name(index: usize) -> String {

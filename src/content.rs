@@ -14,11 +14,14 @@
 //! | `()` | `null` |
 
 mod columns;
+mod footprint;
 
 mod frame;
 mod memory;
 #[cfg(test)]
 mod properties;
+
+pub use footprint::Footprint;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::BuildHasher;

@@ -113,7 +113,13 @@ pub(crate) fn let_go(data: Arc<dyn Any + Send + Sync>, ty: String, node: String)
 
 /// Runs foreign code on this thread; a panic goes on, and [`take_fault`] then says where it came from.
 pub fn run<T>(doing: &Doing<'_>, run: impl FnOnce() -> T) -> T {
+    run_in("run", doing, run)
+}
+
+/// As [`run`], announced in a lane of its own: on a thread beside the one that runs nodes and cells.
+pub fn run_in<T>(lane: &str, doing: &Doing<'_>, run: impl FnOnce() -> T) -> T {
     struct Announced<'a> {
+        lane: &'a str,
         doing: &'a Doing<'a>,
         observer: Option<&'static dyn Observer>,
     }
@@ -123,13 +129,13 @@ pub fn run<T>(doing: &Doing<'_>, run: impl FnOnce() -> T) -> T {
                 FAULT.set(Some(self.doing.sentence()));
             }
             if let Some(observer) = self.observer {
-                observer.doing("run", "");
+                observer.doing(self.lane, "");
             }
         }
     }
-    let announced = Announced { doing, observer: observer() };
+    let announced = Announced { lane, doing, observer: observer() };
     if let Some(observer) = announced.observer {
-        observer.doing("run", &doing.sentence());
+        observer.doing(lane, &doing.sentence());
     }
     run()
 }

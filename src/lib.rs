@@ -20,6 +20,7 @@ pub mod prelude;
 pub mod program;
 pub mod serve;
 pub mod show;
+pub mod store;
 pub mod value;
 pub mod version;
 

@@ -29,6 +29,7 @@ pub use results::{ResultError, Results, RunError};
 
 use crate::driver::{CommitError, Driver, GivenValue, Request};
 use crate::glue::Table;
+use crate::version::Version;
 
 /// Transform files of a program: what they say, and the functions themselves.
 #[derive(Clone, Debug)]
@@ -107,6 +108,7 @@ pub struct Builder {
     flow: Flow,
     options: Options,
     base: PathBuf,
+    store: Option<PathBuf>,
 }
 
 impl Builder {
@@ -133,6 +135,13 @@ impl Builder {
         self
     }
 
+    /// Keeps results in this directory too, so that the next run of this very program finds them. Another build of it
+    /// does not: what it was compiled with is not known from outside.
+    pub fn cache_dir(mut self, directory: impl Into<PathBuf>) -> Builder {
+        self.store = Some(directory.into());
+        self
+    }
+
     /// Builds the graph and compares all edges.
     ///
     /// # Errors
@@ -155,6 +164,13 @@ impl Builder {
         driver.set_base(self.base);
         driver.set_config(self.options.config);
         driver.set_sources(sources.clone());
+        if let Some(directory) = &self.store {
+            let opened = own_hash().and_then(|it| driver.open_store(directory, &it));
+            if let Err(error) = opened {
+                let message = format!("results are kept in memory alone: {}: {error}", directory.display());
+                driver.store().warn(message);
+            }
+        }
         let table = (self.flow.functions)();
         match driver.commit(graph.clone(), &table.functions, self.flow.type_key) {
             Ok(_) => Ok(driver),
@@ -168,6 +184,11 @@ impl Builder {
             }
         }
     }
+}
+
+/// What this program was compiled with: its own bytes.
+fn own_hash() -> std::io::Result<String> {
+    Ok(Version::of_bytes(&std::fs::read(std::env::current_exe()?)?).hex())
 }
 
 /// Why a flow makes no driver: all that is wrong with its graph.
@@ -195,7 +216,7 @@ fn without_magics(diagnostics: &[Diagnostic]) -> Vec<Diagnostic> {
 impl Driver {
     /// Begins a driver for the transforms of a program.
     pub fn builder(flow: Flow) -> Builder {
-        Builder { flow, options: Options::default(), base: PathBuf::from(".") }
+        Builder { flow, options: Options::default(), base: PathBuf::from("."), store: None }
     }
 
     /// Runs what the targets need and have no value for.

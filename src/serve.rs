@@ -13,13 +13,15 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::os::fd::RawFd;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use brooklet_graph::wire::{
-    self, Event, Failure, FromWorker, MimeBundle, Outcome, Refusal, Run, Show, ToWorker,
+    self, CacheOrder, CacheReport, Event, Failure, FromWorker, MimeBundle, Outcome, Refusal, Run, Show,
+    ToWorker,
 };
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
@@ -30,6 +32,7 @@ use crate::glue::Table;
 use crate::loader::{self, CellVariables};
 use crate::panics::{self, Panic};
 use crate::show;
+use crate::store;
 
 /// Deep recursion in a cell or a transform should work where it works in a program.
 const RUN_STACK: usize = 64 << 20;
@@ -251,6 +254,12 @@ impl Worker {
                     let text = panics::catch(|| self.driver.why(&node)).unwrap_or_else(|panic| ours(&panic));
                     self.answer(FromWorker::Why { request, text });
                 }
+                ToWorker::Store { directory, identity } => self.open_store(&directory, &identity),
+                ToWorker::Cache { request, order } => {
+                    let answer = panics::catch(|| self.cache(order));
+                    let answer = answer.unwrap_or_else(|panic| Err(ours(&panic)));
+                    self.answer(FromWorker::Cache { request, answer });
+                }
                 ToWorker::Cell { request, library, function, nonce } => {
                     self.run_cell(request, &library, &function, nonce);
                 }
@@ -260,6 +269,29 @@ impl Worker {
                 ToWorker::Hello { .. } | ToWorker::Interrupt | ToWorker::Answer { .. } | ToWorker::Ping => {}
             }
         }
+    }
+
+    fn open_store(&mut self, directory: &str, identity: &str) {
+        store::hold_faults();
+        let opened = panics::catch(|| self.driver.open_store(Path::new(directory), identity));
+        let problem = match opened {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(panic) => ours(&panic),
+        };
+        self.driver.store().warn(format!("results are kept in memory alone: {directory}: {problem}"));
+    }
+
+    fn cache(&mut self, order: CacheOrder) -> Result<CacheReport, String> {
+        let store = self.driver.store();
+        match order {
+            CacheOrder::Nothing => {}
+            CacheOrder::Clear { nodes } => store.clear(&nodes).map_err(|it| it.to_string())?,
+            CacheOrder::Pin { nodes } => store.pin(&nodes),
+            CacheOrder::Unpin { nodes } => store.unpin(&nodes),
+            CacheOrder::Limit { memory, disk } => store.limit(memory, disk),
+        }
+        Ok(self.driver.kept_report())
     }
 
     fn answer(&self, answer: FromWorker) {

@@ -19,6 +19,7 @@ use serde_json::Value as Json;
 use crate::foreign::{self, Doing};
 use crate::glue::registry;
 use crate::literal::{Literal, LiteralContext};
+use crate::store::Storing;
 use crate::version::{Encoder, Version};
 
 /// The untyped pointer inside a [`Value`].
@@ -59,6 +60,8 @@ pub struct Ops {
     /// One short line: a shape or a scalar's value.
     pub shape: Option<fn(&dyn Any) -> String>,
     pub decode: Option<Decode>,
+    /// How values are written to the disk and read; absent for types that stay in memory.
+    pub storing: Option<Storing>,
 }
 
 impl Ops {
@@ -74,6 +77,7 @@ impl Ops {
             column: None,
             shape: None,
             decode: None,
+            storing: None,
         }
     }
 }
@@ -151,11 +155,16 @@ impl Value {
 
     /// Does something with the value that may be code of the user's.
     fn foreign<T>(&self, done: &'static str, run: impl FnOnce(&dyn Any) -> T) -> T {
+        self.foreign_in("run", done, run)
+    }
+
+    /// As `foreign`, on a thread that is not the one of the lane `run`.
+    pub(crate) fn foreign_in<T>(&self, lane: &str, done: &'static str, run: impl FnOnce(&dyn Any) -> T) -> T {
         if self.ops().from_image {
             return run(self.any());
         }
         let node = self.owned.node.get().map_or("", String::as_str);
-        foreign::run(&Doing { done, node, ty: &self.type_name() }, || run(self.any()))
+        foreign::run_in(lane, &Doing { done, node, ty: &self.type_name() }, || run(self.any()))
     }
 
     /// Hash of the content; `None` if it cannot be seen.

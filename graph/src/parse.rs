@@ -22,6 +22,7 @@ mod lex;
 mod signature;
 mod tokens;
 mod type_key;
+mod types;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -71,6 +72,8 @@ pub struct Cache {
     specs: Vec<(Arc<FileSpec>, fingerprint::OfFile)>,
     /// Macros that some file defines or imports anew; another set is another reading of all files.
     redefined: BTreeSet<String>,
+    /// Types of all files that hold something borrowed.
+    borrowing: BTreeSet<String>,
 }
 
 /// All that is kept of one file.
@@ -84,6 +87,8 @@ struct ReadFile {
     problems: Vec<Diagnostic>,
     facts: Arc<facts::Facts>,
     structs: Vec<fields::Struct>,
+    /// Types that hold something borrowed.
+    borrowing: BTreeSet<String>,
     type_part: type_key::Part,
     compile_part: blake3::Hash,
 }
@@ -116,11 +121,14 @@ pub fn parse_cached(
         facts.push(fingerprint::FileFacts { text, facts: of_file, directory, known_modules });
     }
     let structs: Vec<&[fields::Struct]> = read.iter().map(|it| it.structs.as_slice()).collect();
+    let borrowing: BTreeSet<String> = read.iter().flat_map(|it| &it.borrowing).cloned().collect();
+    let same_borrowing = borrowing == cache.borrowing;
     let before = std::mem::take(&mut cache.specs);
     let mut files: Vec<Arc<FileSpec>> = Vec::with_capacity(read.len());
     for (file, fingerprints) in fingerprint::fingerprints(&facts, included).into_iter().enumerate() {
         // A file that was not read again is what it was, unless what it reaches has changed.
-        let kept = before.get(file).filter(|it| !changed.contains(&file) && it.1 == fingerprints);
+        let kept =
+            before.get(file).filter(|it| same_borrowing && !changed.contains(&file) && it.1 == fingerprints);
         let spec = match kept {
             Some((spec, _)) if !fields::has_fields(spec) => spec.clone(),
             _ => {
@@ -128,6 +136,7 @@ pub fn parse_cached(
                     FileSpec { module: read[file].module.clone(), functions: read[file].functions.clone() };
                 let mut digests = fingerprints.iter();
                 for function in &mut spec.functions {
+                    function.output_is_owned = types::is_owned(&function.output, &borrowing);
                     if let Some((_, digest)) = digests.find(|it| it.0 == function.name_span.start) {
                         function.fingerprint = blake3::Hash::from_bytes(*digest).to_hex().to_string();
                     }
@@ -139,6 +148,7 @@ pub fn parse_cached(
         cache.specs.push((spec.clone(), fingerprints));
         files.push(spec);
     }
+    cache.borrowing = borrowing;
     sort(&mut diagnostics);
     let type_key = type_key::key(read.iter().map(|it| &it.type_part), included);
     let compile_key = compile_key::key(read.iter().map(|it| &it.compile_part), included);
@@ -267,6 +277,7 @@ impl ReadFile {
             problems,
             facts: Arc::new(facts::gather(lexed, &cut.level, module, known)),
             structs: fields::structs(lexed, &cut.level),
+            borrowing: types::borrowing(lexed, &cut.level),
             type_part: type_key::part(lexed, &cut.level, module, known),
             compile_part: compile_key::part(lexed, &cut.level),
         }

@@ -28,6 +28,9 @@ pub struct FnSpec {
     pub params: Vec<ParamSpec>,
     /// The return type as written, whitespace normalised, `()` if absent.
     pub output: String,
+    /// Nothing in it is borrowed, as far as the files tell.
+    #[serde(default)]
+    pub output_is_owned: bool,
     pub is_async: bool,
     /// `#[cfg(..)]` attributes as written; the shim repeats them.
     pub cfg: Vec<String>,

@@ -14,7 +14,7 @@ use crate::graph::{Graph, Literals};
 use crate::source::Span;
 
 /// Kernel and worker refuse each other unless they agree in this number.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// A message may hold so many bytes. What is longer is no message but a damaged link.
 pub const LONGEST: u32 = 512 << 20;
@@ -99,6 +99,17 @@ pub enum ToWorker {
     Answer {
         text: Result<String, String>,
     },
+    /// Keeps results in a directory too, from now on. What goes wrong is told with the next run.
+    Store {
+        directory: String,
+        /// What the code is compiled with.
+        identity: String,
+    },
+    /// Says what is kept, after doing something to it. Answer: `Cache`.
+    Cache {
+        request: u64,
+        order: CacheOrder,
+    },
     /// Drops the variables that cells keep.
     ForgetCells,
     /// Asks for a sign of life. Answer, at once: `Pong`.
@@ -154,6 +165,10 @@ pub enum FromWorker {
         request: u64,
         text: String,
     },
+    Cache {
+        request: u64,
+        answer: Result<CacheReport, String>,
+    },
     /// The code of a cell is about to run.
     CellBegan {
         request: u64,
@@ -185,6 +200,62 @@ pub enum FromWorker {
     },
     /// No step starts from here on.
     InterruptNoted,
+}
+
+/// What is done to the results that are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CacheOrder {
+    Nothing,
+    /// Forgets the results of these nodes, in memory and on the disk; of all for none.
+    Clear {
+        nodes: Vec<String>,
+    },
+    /// Keeps their values in memory whatever they take.
+    Pin {
+        nodes: Vec<String>,
+    },
+    Unpin {
+        nodes: Vec<String>,
+    },
+    /// What values may take, in bytes.
+    Limit {
+        memory: Option<u64>,
+        disk: Option<u64>,
+    },
+}
+
+/// What is kept.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CacheReport {
+    /// Nodes of the present graph that have a result, in its order.
+    pub nodes: Vec<KeptNode>,
+    /// Values in memory, of all graphs.
+    pub values: u64,
+    /// Bytes in memory; what values share counts once.
+    pub memory: u64,
+    pub memory_budget: u64,
+    /// Bytes on the disk; `None` without a store there.
+    pub disk: Option<u64>,
+    pub disk_budget: u64,
+    pub results_on_disk: u64,
+    pub hits_in_memory: u64,
+    pub hits_on_disk: u64,
+}
+
+/// Where the value of one node is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct KeptNode {
+    pub node: String,
+    /// Bytes in memory.
+    pub memory: Option<u64>,
+    /// Bytes on the disk.
+    pub disk: Option<u64>,
+    /// What it took to compute.
+    pub milliseconds: Option<f64>,
+    pub is_pinned: bool,
+    /// Why its value is not written to the disk; empty if its type is no hindrance.
+    pub only_in_memory: String,
 }
 
 /// Why a generation cannot take over.

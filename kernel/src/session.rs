@@ -25,6 +25,7 @@ mod transform;
 mod values;
 mod watch;
 
+mod cache;
 mod complete;
 mod context;
 mod inspect;
@@ -381,6 +382,7 @@ impl Execution<'_> {
             "nodes" => self.nodes(call),
             "source" => self.source(call),
             "check" => self.check(call),
+            "cache" => self.cache(call),
             "why" => self.why(call),
             "diff" => self.diff(call),
             "time" => self.last_times(),

@@ -16,6 +16,7 @@ use polars::prelude::*;
 use self::changes::CHANGES;
 use self::model::{Kind, Model, Random, Value, series, valid};
 use super::version;
+use crate::store::Storing;
 use crate::version::Version;
 
 /// Seeds of one test stay away from those of another: they name the categories, which are the process's own.
@@ -66,6 +67,25 @@ fn a_column_has_one_version_however_it_was_made() {
             fill_mappings(&dtype, random);
             assert_eq!(version_of(make(&model, random)), expected, "{model:?}");
         }
+    }
+}
+
+#[test]
+fn a_column_is_read_from_the_store_as_it_was_written() {
+    let storing = Storing::framed::<DataFrame>();
+    for seed in 3 * FAR..3 * FAR + 600 {
+        let random = &mut Random(seed);
+        let model = Model::random(seed, random);
+        let _told = Told { seed, what: "stored", kind: &model.kind };
+        if model.kind.has_short_codes() {
+            continue;
+        }
+        let frame = DataFrame::new_infer_height(vec![column(series(&model, Some(random)))]).unwrap();
+        let bytes = (storing.save)(&frame).unwrap();
+        let read = (storing.load)(&bytes).unwrap();
+        let read = read.downcast_ref::<DataFrame>().unwrap();
+        assert_eq!(version(read), version(&frame), "{model:?}");
+        assert_eq!(read.schema(), frame.schema());
     }
 }
 

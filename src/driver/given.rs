@@ -50,6 +50,7 @@ fn stamp(path: &Path) -> Option<Stamp> {
 pub(super) type WrittenValues = HashMap<(usize, usize), Arc<Computed>>;
 
 /// Something that was asked for.
+#[derive(Clone)]
 pub(super) enum Target {
     Node(usize),
     /// A given value that no node takes: it is what it is.
@@ -57,6 +58,7 @@ pub(super) enum Target {
 }
 
 /// What a request needs, or everything that is wrong with it.
+#[derive(Clone)]
 pub(super) struct Prepared {
     /// In the order asked for, without repetitions.
     pub targets: Vec<Target>,

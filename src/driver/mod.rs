@@ -13,16 +13,18 @@ mod part;
 mod run;
 mod why;
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::path::PathBuf;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use brooklet_graph::graph::{Graph, Literals};
 use brooklet_graph::source::Sources;
-use brooklet_graph::wire::{EdgeMismatch, Failure};
+use brooklet_graph::wire::{CacheReport, EdgeMismatch, Failure};
 
-use commit::{Code, Committed};
+use commit::Committed;
 use given::Given;
 use why::Record;
 
@@ -30,16 +32,15 @@ pub use part::Column;
 
 use crate::executor::{Computed, Pool};
 use crate::glue::Function;
+use crate::store::Store;
 use crate::value::Value;
-use crate::version::Version;
+use crate::version::Encoder;
 
 /// Holds everything that a program or a notebook has computed.
 pub struct Driver {
     committed: Committed,
-    /// By cache key. Present: what the last three revisions of the graph may ask for again.
-    store: HashMap<Version, Stored>,
-    /// The code of the last three graphs, the present one last.
-    revisions: VecDeque<HashSet<Code>>,
+    /// By key.
+    store: Store,
     type_key: String,
     /// What happened to each node last, in the order of the graph.
     records: Vec<Option<Record>>,
@@ -53,14 +54,6 @@ pub struct Driver {
     /// For places in messages; a notebook's are the kernel's.
     sources: Sources,
 }
-
-struct Stored {
-    computed: Arc<Computed>,
-    code: Code,
-}
-
-/// How many revisions of the graph keep their values: an edit can be undone twice without running anything.
-const REVISIONS: usize = 3;
 
 /// What a run is to do.
 #[derive(Clone, Debug, Default)]
@@ -91,7 +84,14 @@ impl GivenValue {
     }
 
     fn computed(&self) -> Computed {
-        Computed::new(self.value.clone(), Version::of_bytes(format!("given {}", self.number).as_bytes()))
+        // What this process gave is no other's: nothing on disk may be found by it.
+        static PROCESS: OnceLock<u64> = OnceLock::new();
+        let process = PROCESS.get_or_init(|| RandomState::new().build_hasher().finish());
+        let mut encoder = Encoder::new();
+        encoder.text("given");
+        encoder.bytes(&process.to_le_bytes());
+        encoder.bytes(&self.number.to_le_bytes());
+        Computed::new(self.value.clone(), encoder.finish().expect("numbers can be seen"))
     }
 }
 
@@ -131,8 +131,7 @@ impl Driver {
     pub fn new() -> Driver {
         Driver {
             committed: Committed::default(),
-            store: HashMap::new(),
-            revisions: VecDeque::new(),
+            store: Store::new(),
             type_key: String::new(),
             records: Vec::new(),
             given: HashMap::new(),
@@ -192,17 +191,9 @@ impl Driver {
         if self.type_key != type_key {
             dropped = self.drop_user_values();
             type_key.clone_into(&mut self.type_key);
+            self.store.set_type_key(type_key);
         }
         self.records = self.records_for(&committed);
-        let codes: HashSet<Code> = committed.nodes.iter().map(|it| it.code).collect();
-        if self.revisions.back() != Some(&codes) {
-            self.revisions.push_back(codes);
-            if self.revisions.len() > REVISIONS {
-                self.revisions.pop_front();
-            }
-            let revisions = &self.revisions;
-            self.store.retain(|_, it| revisions.iter().any(|codes| codes.contains(&it.code)));
-        }
         let types = committed.types();
         self.committed = committed;
         Ok(Commit { types, dropped })
@@ -212,13 +203,13 @@ impl Driver {
     fn drop_user_values(&mut self) -> Vec<String> {
         let mut dropped = Vec::new();
         for (record, name) in self.records.iter().zip(self.committed.graph.nodes.keys()) {
-            let stored = record.as_ref().and_then(|it| self.store.get(&it.key?));
-            if stored.is_some_and(|it| !it.computed.value.ops().from_image) {
+            let key = record.as_ref().and_then(|it| it.key);
+            if key.is_some_and(|it| self.store.holds_user_type(&it)) {
                 dropped.push(name.clone());
             }
         }
         dropped.sort();
-        self.store.retain(|_, it| it.computed.value.ops().from_image);
+        self.store.drop_user_values();
         self.given.retain(|_, it| it.computed.value.ops().from_image);
         dropped
     }
@@ -236,9 +227,38 @@ impl Driver {
             .collect()
     }
 
-    /// How many values are kept.
+    /// How many values are kept in memory.
     pub fn kept(&self) -> usize {
-        self.store.len()
+        self.store.values()
+    }
+
+    /// Keeps results in a `.brooklet` directory too, from now on. `identity` says what the functions were compiled
+    /// with: results of another identity are not found.
+    ///
+    /// # Errors
+    /// If the directory cannot be used; values are then kept in memory alone.
+    pub fn open_store(&mut self, directory: &Path, identity: &str) -> std::io::Result<()> {
+        self.store.open(directory, identity)
+    }
+
+    /// The store, for questions and orders of the person whose results they are.
+    pub fn store(&mut self) -> &mut Store {
+        &mut self.store
+    }
+
+    /// What is kept of the present graph, and of everything.
+    pub fn kept_report(&mut self) -> CacheReport {
+        let nodes: Vec<_> = self
+            .committed
+            .nodes
+            .iter()
+            .zip(&self.records)
+            .map(|(node, record)| {
+                let key = record.as_ref().and_then(|it| it.key);
+                (node.names.node.clone(), key, node.call.as_ref().map(|it| it.output))
+            })
+            .collect();
+        self.store.report(&nodes)
     }
 }
 

@@ -5,7 +5,7 @@
 //! time. Only work worth a thread switch goes to the pool.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -15,11 +15,15 @@ use super::commit::{Call, Ready, Shape};
 use super::given::{Prepared, Target, WrittenValues};
 use super::part::schema_difference;
 use super::why::{How, Parts, Record};
-use super::{Driver, Report, Request, Stored};
+use super::{Driver, Report, Request};
 use crate::executor::{self, Computed, Pool, Step, StepResult};
 use crate::glue::Argument;
+use crate::store::{Found, Known};
 use crate::version::Version;
 
+/// How often a run begins anew because a value that was computed again is another one than the one on record. Functions
+/// that give another value each time would go on for ever.
+const RESTARTS: usize = 3;
 /// Steps that took less last time are not worth another thread.
 const QUICK_MILLISECONDS: f64 = 0.05;
 
@@ -31,6 +35,11 @@ enum State {
         key: Version,
     },
     Has(Arc<Computed>),
+    /// It need not run; its value is on the disk, or is computed after all if something that runs takes it.
+    Known {
+        key: Version,
+        known: Known,
+    },
     /// An input without a value that nobody insists on.
     Absent,
     /// The failed node to blame.
@@ -51,19 +60,33 @@ impl Driver {
             report.failures = prepared.failures;
             return report;
         }
-        let mut run = Running::new(self, prepared, events, &mut report);
-        run.announce();
-        run.go();
-        let (states, targets) = (run.states, run.targets);
-        for target in targets {
-            match target {
-                Target::Plain(name, value) => report.values.push((name, value)),
-                Target::Node(index) => {
-                    if let State::Has(computed) = &states[index] {
+        self.store.begin();
+        for _ in 0..RESTARTS {
+            let mut run = Running::new(self, prepared.clone(), events, &mut report);
+            run.announce();
+            run.go();
+            let (states, targets, differs) = (run.states, run.targets, run.differs);
+            if differs && !report.interrupted && report.failures.is_empty() {
+                continue;
+            }
+            let mut asked_for = Vec::new();
+            for target in targets {
+                match target {
+                    Target::Plain(name, value) => report.values.push((name, value)),
+                    Target::Node(index) => {
+                        let State::Has(computed) = &states[index] else { continue };
                         report.values.push((self.committed.name(index).to_owned(), computed.value.clone()));
+                        let key = self.records[index].as_ref().and_then(|it| it.key);
+                        asked_for.extend(key.map(|it| (it, computed.value.ops())));
                     }
                 }
             }
+            self.store.end(&asked_for);
+            break;
+        }
+        for message in self.store.take_warnings() {
+            report.warnings.push((String::new(), message.clone()));
+            events(Event::DidWarn { node: String::new(), message });
         }
         report
     }
@@ -106,6 +129,14 @@ struct Running<'a> {
     in_flight: usize,
     /// By key of what runs or is to run: other nodes that will have the same value.
     twins: HashMap<Version, Vec<usize>>,
+    /// By node that was known and is computed after all: what waits for its value.
+    parked: HashMap<usize, Vec<usize>>,
+    /// By parked node: how many values it waits for.
+    lacking: HashMap<usize, usize>,
+    /// The version on record of each node that is computed after all.
+    expected: HashMap<usize, Version>,
+    /// A value that was computed after all is another one: what was reused by the old one may not be current.
+    differs: bool,
     events: &'a mut dyn FnMut(Event),
     report: &'a mut Report,
 }
@@ -142,6 +173,10 @@ impl<'a> Running<'a> {
             to_run: VecDeque::new(),
             in_flight: 0,
             twins: HashMap::new(),
+            parked: HashMap::new(),
+            lacking: HashMap::new(),
+            expected: HashMap::new(),
+            differs: false,
             events,
             report,
         }
@@ -162,7 +197,7 @@ impl<'a> Running<'a> {
             while let Some(Reverse(index)) = self.ready.pop() {
                 self.settle(index);
             }
-            if self.to_run.is_empty() && self.in_flight == 0 {
+            if self.to_run.is_empty() && self.in_flight == 0 && !self.wants_targets() {
                 return;
             }
             if self.driver.interrupt.load(Ordering::Relaxed) {
@@ -170,6 +205,7 @@ impl<'a> Running<'a> {
             }
             match self.to_run.pop_front() {
                 None => self.wait(),
+                Some((index, key)) if !self.has_values(index) => self.park(index, key),
                 Some((index, key)) if self.is_alone() || self.is_quick(index) => {
                     let step = self.start(index, key);
                     self.finish(executor::run(step));
@@ -224,13 +260,16 @@ impl<'a> Running<'a> {
             }
         }
         let key = self.key(index, node, call);
-        match self.driver.store.get(&key) {
-            Some(stored) if stored.computed.value.type_id() == call.output.type_id => {
-                let computed = stored.computed.clone();
-                self.reuse(index, key, computed);
+        match self.driver.store.find(&key, call.output) {
+            Found::Here(computed) => self.reuse(index, key, computed),
+            Found::Known(known) if !self.expected.contains_key(&index) => {
+                let (node, summary) = (self.name(index), known.summary.clone());
+                (self.events)(Event::DidReuse { node, summary });
+                self.record(index, How::Reused, Some(key), known.version, known.milliseconds);
+                self.complete(index, State::Known { key, known });
             }
             // Another node has the same code and the same values: one of the two runs.
-            _ => match self.twins.get_mut(&key) {
+            Found::Known(_) | Found::Nothing => match self.twins.get_mut(&key) {
                 Some(twins) => twins.push(index),
                 None => {
                     self.twins.insert(key, Vec::new());
@@ -245,6 +284,85 @@ impl<'a> Running<'a> {
         (self.events)(Event::DidReuse { node, summary });
         self.record(index, How::Reused, Some(key), computed.version, 0.0);
         self.complete(index, State::Has(computed));
+    }
+
+    /// Gets the values that a node takes, where they can be had without running anything; whether all are there.
+    fn has_values(&mut self, index: usize) -> bool {
+        let feeds: Vec<usize> =
+            self.driver.committed.nodes[index].feeds.iter().filter_map(|it| it.from).collect();
+        // Each of them, also after one that is not there.
+        let missing = feeds.into_iter().filter(|it| !self.obtain(*it)).count();
+        missing == 0
+    }
+
+    /// Reads a value that is only known. False if it is not there.
+    fn obtain(&mut self, index: usize) -> bool {
+        let State::Known { key, .. } = &self.states[index] else { return true };
+        let node = &self.driver.committed.nodes[index];
+        let Some(call) = &node.call else { return true };
+        match self.driver.store.load(key, call.output, &node.names) {
+            Some(computed) => {
+                self.states[index] = State::Has(computed);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Puts a node aside until the values are computed that it takes and nobody has.
+    fn park(&mut self, index: usize, key: Version) {
+        self.states[index] = State::Waiting(0);
+        let twins = self.twins.remove(&key).unwrap_or_default();
+        self.ready.extend(twins.into_iter().map(Reverse));
+        let feeds: Vec<usize> =
+            self.driver.committed.nodes[index].feeds.iter().filter_map(|it| it.from).collect();
+        let missing: BTreeSet<usize> = feeds.into_iter().filter(|it| self.is_to_come(*it)).collect();
+        self.lacking.insert(index, missing.len());
+        for from in missing {
+            self.parked.entry(from).or_default().push(index);
+            self.compute_after_all(from);
+        }
+    }
+
+    /// Whether a node has no value yet, and is known or computed after all.
+    fn is_to_come(&self, index: usize) -> bool {
+        matches!(self.states[index], State::Known { .. })
+            || (self.expected.contains_key(&index) && !matches!(self.states[index], State::Has(_)))
+    }
+
+    /// Queues a node that was known.
+    fn compute_after_all(&mut self, index: usize) {
+        let State::Known { key, known } = &self.states[index] else { return };
+        let key = *key;
+        self.expected.insert(index, known.version);
+        self.states[index] = State::Waiting(0);
+        self.twins.entry(key).or_default();
+        self.to_run.push_back((index, key));
+    }
+
+    /// At the end: the values of targets that are only known. Whether any must be computed.
+    fn wants_targets(&mut self) -> bool {
+        let targets: Vec<usize> = self
+            .targets
+            .iter()
+            .filter_map(|it| if let Target::Node(index) = it { Some(*index) } else { None })
+            .collect();
+        for index in targets {
+            if !self.obtain(index) {
+                self.compute_after_all(index);
+            }
+        }
+        !self.to_run.is_empty()
+    }
+
+    /// The version of what goes in at a feed.
+    fn version_of(&self, index: usize, at: usize) -> Option<Version> {
+        let feed = &self.driver.committed.nodes[index].feeds[at];
+        match feed.from.map(|it| &self.states[it]) {
+            Some(State::Has(computed)) => Some(computed.version),
+            Some(State::Known { known, .. }) => Some(known.version),
+            _ => self.written.get(&(index, at)).map(|it| it.version),
+        }
     }
 
     /// What goes in at a feed: the node's value, or the literal that stands there.
@@ -278,10 +396,10 @@ impl<'a> Running<'a> {
                     encoding.extend_from_slice(&(key.len() as u64).to_le_bytes());
                     encoding.extend_from_slice(key.as_bytes());
                 }
-                match self.fed(index, at) {
-                    Some(computed) => {
+                match self.version_of(index, at) {
+                    Some(version) => {
                         encoding.push(1);
-                        encoding.extend_from_slice(&computed.version.0);
+                        encoding.extend_from_slice(&version.0);
                     }
                     None => encoding.push(0),
                 }
@@ -334,8 +452,8 @@ impl<'a> Running<'a> {
         match outcome {
             Ok(computed) => {
                 let computed = Arc::new(computed);
-                let code = self.driver.committed.nodes[index].code;
-                self.driver.store.insert(key, Stored { computed: computed.clone(), code });
+                let names = &self.driver.committed.nodes[index].names;
+                self.driver.store.insert(key, &computed, names, milliseconds);
                 let changed = self.record(index, How::Ran, Some(key), computed.version, milliseconds);
                 let (node, summary) = (self.name(index), computed.summary.clone());
                 (self.events)(Event::DidRun { node, milliseconds, hashing, changed, summary });
@@ -388,6 +506,20 @@ impl<'a> Running<'a> {
     /// Settles a node and readies the nodes that waited for it alone.
     fn complete(&mut self, index: usize, state: State) {
         self.states[index] = state;
+        if let Some(expected) = self.expected.get(&index) {
+            // Its dependents were told when it was known; now those go on that take the value itself.
+            self.differs |= matches!(&self.states[index], State::Has(it) if it.version != *expected);
+            for waiting in self.parked.remove(&index).unwrap_or_default() {
+                if let Some(lacking) = self.lacking.get_mut(&waiting) {
+                    *lacking -= 1;
+                    if *lacking == 0 {
+                        self.lacking.remove(&waiting);
+                        self.ready.push(Reverse(waiting));
+                    }
+                }
+            }
+            return;
+        }
         for dependent in &self.driver.committed.nodes[index].dependents {
             if let State::Waiting(count) = &mut self.states[*dependent]
                 && self.needed[*dependent]
@@ -446,6 +578,7 @@ impl<'a> Running<'a> {
             let feed = &node.feeds[at];
             match feed.from.map(|it| &self.states[it]) {
                 Some(State::Has(computed)) => Some(computed.version),
+                Some(State::Known { known, .. }) => Some(known.version),
                 _ => self.written.get(&(index, at)).map(|it| it.version),
             }
         };

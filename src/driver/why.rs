@@ -52,10 +52,18 @@ impl Driver {
         let mut text = self.what_happened(name, record);
         if record.how != How::Taken && record.now.code != node.code {
             text.push_str(" Its code has changed since; it will run when it is next needed.");
-        } else if record.how != How::Taken && record.key.is_some_and(|it| !self.store.contains_key(&it)) {
+        } else if record.how != How::Taken && !self.is_kept(index, record) {
             text.push_str(" Its value is no longer kept; it will run when it is next needed.");
         }
         text
+    }
+
+    /// Whether the value need not be computed again.
+    fn is_kept(&self, index: usize, record: &Record) -> bool {
+        match (record.key, &self.committed.nodes[index].call) {
+            (Some(key), Some(call)) => self.store.knows(&key, call.output),
+            _ => true,
+        }
     }
 
     fn what_happened(&self, name: &str, record: &Record) -> String {

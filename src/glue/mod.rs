@@ -26,12 +26,12 @@ pub use edge::{Fits, fits};
 pub use group::Group;
 pub use part::{part_type, project};
 pub use pollster::block_on;
-pub use probe::{ProbeData, ProbeLiteral, ProbeShow};
+pub use probe::{ProbeData, ProbeLiteral, ProbeShow, ProbeStore};
 pub use ret::{Failed, NodeValue, Return};
 pub use table::{Argument, Error, Function, GroupKind, Outcome, ParamInfo, Shim, Slots, Table, TypeInfo};
 pub use types::*;
 
-pub use crate::{probe_input, probe_output};
+pub use crate::{probe_input, probe_output, probe_store};
 
 /// An address inside this copy of the library. A generation that carries its own copy has another one.
 pub fn copy_mark() -> usize {

@@ -13,6 +13,7 @@ use super::table::Slots;
 use super::types::Ty;
 use crate::content::Content;
 use crate::show::Render;
+use crate::store::Storing;
 
 /// Probes what a node holds: how it is shown, hashed and written as JSON.
 #[macro_export]
@@ -21,6 +22,16 @@ macro_rules! probe_output {
         let ty = $returned.ty();
         (&&&ty).probe_show($slots);
         (&&&ty).probe_data($slots);
+    };
+}
+
+/// Probes whether what a node holds can be written to the disk. Only for types without a borrowed part: a type that
+/// is deserialised from one lifetime alone would not compile here.
+#[macro_export]
+macro_rules! probe_store {
+    ($slots:expr, $returned:expr) => {
+        let ty = $returned.ty();
+        (&&ty).probe_store($slots);
     };
 }
 
@@ -77,6 +88,21 @@ impl<T: Serialize + 'static> ProbeData for &Ty<T> {
 
 impl<T> ProbeData for Ty<T> {
     fn probe_data(&self, _: &Slots<'_>) {}
+}
+
+/// `Serialize + DeserializeOwned + PartialEq`, else nothing.
+pub trait ProbeStore {
+    fn probe_store(&self, slots: &Slots<'_>);
+}
+
+impl<T: Serialize + DeserializeOwned + PartialEq + Send + Sync + 'static> ProbeStore for &Ty<T> {
+    fn probe_store(&self, slots: &Slots<'_>) {
+        slots.describe(|it| it.storing = Some(Storing::compared::<T>()));
+    }
+}
+
+impl<T> ProbeStore for Ty<T> {
+    fn probe_store(&self, _: &Slots<'_>) {}
 }
 
 /// `DeserializeOwned`, else nothing.

@@ -10,12 +10,14 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use chrono::{NaiveDate, NaiveDateTime};
 use polars::prelude::{Column, DataFrame, Expr, LazyFrame, Series};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
 use crate::content::Content;
 use crate::literal;
 use crate::show::{self, Render};
+use crate::store::Storing;
 use crate::value::Ops;
 use crate::version::Encoder;
 
@@ -64,6 +66,7 @@ fn build() -> Registry {
         shape: Some(|it| it.downcast_ref::<Series>().map_or_else(String::new, show::series_shape)),
         column: Some(|it, name| Some(show::column_of_series(it.downcast_ref()?, name))),
         decode: Some(literal::series),
+        storing: Some(Storing::framed::<Series>()),
         ..content_and_render::<Series>()
     });
     add(Ops {
@@ -75,11 +78,13 @@ fn build() -> Registry {
             Some(show::column_of_series(it.downcast_ref::<Column>()?.as_materialized_series(), name))
         }),
         decode: Some(literal::column),
+        storing: Some(Storing::framed::<Column>()),
         ..content_and_render::<Column>()
     });
     add(Ops {
         shape: Some(|it| it.downcast_ref::<DataFrame>().map_or_else(String::new, show::frame_shape)),
         decode: Some(literal::frame),
+        storing: Some(Storing::framed::<DataFrame>()),
         ..content_and_render::<DataFrame>()
     });
     add(Ops {
@@ -101,8 +106,12 @@ fn known<T: 'static>() -> Ops {
     Ops { from_image: true, ..Ops::opaque(TypeId::of::<T>(), std::any::type_name::<T>()) }
 }
 
-fn scalar<T: Content + Debug + DeserializeOwned + Send + Sync + 'static>() -> Ops {
-    Ops { decode: Some(literal::scalar::<T>), ..scalar_without_literal::<T>() }
+fn scalar<T: Content + Debug + Serialize + DeserializeOwned + Send + Sync + 'static>() -> Ops {
+    Ops {
+        decode: Some(literal::scalar::<T>),
+        storing: Some(Storing::serde::<T>()),
+        ..scalar_without_literal::<T>()
+    }
 }
 
 fn scalar_without_literal<T: Content + Debug + 'static>() -> Ops {
@@ -115,7 +124,7 @@ fn scalar_without_literal<T: Content + Debug + 'static>() -> Ops {
     }
 }
 
-fn list<T: Content + Debug + DeserializeOwned + Send + Sync + 'static>() -> Ops {
+fn list<T: Content + Debug + Serialize + DeserializeOwned + Send + Sync + 'static>() -> Ops {
     Ops {
         encode: Some(encode::<Vec<T>>),
         json: Some(json::<Vec<T>>),
@@ -126,6 +135,7 @@ fn list<T: Content + Debug + DeserializeOwned + Send + Sync + 'static>() -> Ops 
             it.downcast_ref::<Vec<T>>().map_or_else(String::new, |it| show::count(it.len(), "item"))
         }),
         decode: Some(literal::scalar::<Vec<T>>),
+        storing: Some(Storing::serde::<Vec<T>>()),
         ..known::<Vec<T>>()
     }
 }

@@ -8,6 +8,7 @@ use std::any::TypeId;
 use std::cell::RefCell;
 
 use crate::glue::registry;
+use crate::store::Storing;
 use crate::value::{Data, Decode, Encode, Ops, ToBundle, ToJson, Value, short_type_name};
 
 /// A type at run time.
@@ -69,6 +70,7 @@ pub(super) struct Description {
     pub(super) encode: Option<Encode>,
     pub(super) json: Option<ToJson>,
     pub(super) render: Option<ToBundle>,
+    pub(super) storing: Option<Storing>,
 }
 
 /// What one parameter takes.
@@ -173,6 +175,7 @@ impl Function {
                 encode: description.encode,
                 json: description.json,
                 render: description.render,
+                storing: description.storing,
                 ..Ops::opaque(output.id, output.name)
             }))
         });

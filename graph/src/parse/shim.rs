@@ -104,7 +104,7 @@ pub fn generate_for_program(parsed: &Parsed, graph: &Graph) -> String {
     let functions: Vec<&FnSpec> = parsed.files.iter().flat_map(|it| &it.functions).collect();
     writer.plain("mod shims {");
     writer.plain("    use ::brooklet::glue::*;");
-    writer.plain("    use ::brooklet::{probe_input, probe_output};");
+    writer.plain("    use ::brooklet::{probe_input, probe_output, probe_store};");
     for (number, function) in functions.iter().enumerate() {
         shims(&mut writer, number, function);
     }
@@ -289,6 +289,9 @@ fn shim(writer: &mut Writer, name: &str, function: &FnSpec, groups: &[usize]) {
     writer.line(&format!("        let r = (&&&&&{}).ret(s);", witness(function)), output());
     if !is_well_known(&function.output) {
         writer.line("        probe_output!(s, r);", output());
+        if function.output_is_owned {
+            writer.line("        probe_store!(s, r);", output());
+        }
     }
     writer.line("        s.ready()?;", whole());
     for index in groups {
@@ -326,6 +329,9 @@ fn part_shim(writer: &mut Writer, number: usize, function: &FnSpec, part: &Part)
     writer.line(&format!("        let p = project(s, r.ty(), |it| &it.{});", raw(&part.of)), place());
     if !part.ty.as_deref().is_some_and(is_well_known) {
         writer.line("        probe_output!(s, p);", place());
+        if function.output_is_owned && part.ty.as_deref().is_some_and(|it| !it.contains(['&', '\''])) {
+            writer.line("        probe_store!(s, p);", place());
+        }
     }
     writer.line("        s.ready()?;", place());
     writer.line("        p.take(s)", place());
@@ -506,6 +512,7 @@ mod tests {
                 let a1 = (&&&&p2_1(f)).arg(s, 1);
                 let r = (&&&&&future(r2(f))).ret(s);
                 probe_output!(s, r);
+                probe_store!(s, r);
                 s.ready()?;
                 r.finish(block_on(f(a0.take()?, a1.take()?)))
             }

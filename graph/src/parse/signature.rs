@@ -92,6 +92,7 @@ pub(crate) fn read(
     let mut path = around.module.clone();
     path.push(name.to_owned());
     Some(FnSpec {
+        output_is_owned: false, // known when all files are read
         name: read.name.unwrap_or_else(|| shape::base_name(plain(name))),
         path: path.join("::"),
         params,

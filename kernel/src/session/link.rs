@@ -39,6 +39,9 @@ pub struct Link {
     pub cell_began: Option<Instant>,
 }
 
+/// Beside the notebook: what outlives the kernel.
+const STORE: &str = ".brooklet";
+
 impl Shared {
     /// The revision of the watched files as they are now.
     pub fn revision(&self) -> Result<Arc<Revision>> {
@@ -116,6 +119,7 @@ impl Shared {
             true => errors::interrupted("stopped while the worker was started"),
             false => errors::worker_not_started(&death),
         })?);
+        worker.keep_results(&self.base.join(STORE), &image.key);
         let mut link = self.link();
         link.worker = Some(worker.clone());
         link.image = image.key.clone();

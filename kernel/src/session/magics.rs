@@ -251,7 +251,7 @@ pub static MAGICS: &[Magic] = &[
         kind: Kind::Line,
         arguments: Arguments::Nothing,
         options: &[],
-        summary: "Starts worker and cells afresh: all values and variables go, watched files, inputs and configuration stay.",
+        summary: "Starts worker and cells afresh: variables go; stored values, watched files, inputs and configuration stay.",
         details: "",
         examples: &["%restart"],
     },
@@ -267,11 +267,12 @@ pub static MAGICS: &[Magic] = &[
     Magic {
         name: "cache",
         kind: Kind::Line,
-        arguments: Arguments::Rest("[…]"),
+        arguments: Arguments::Rest("[clear [NODE…] | pin NODE… | unpin NODE… | limit [memory=…] [disk=…]]"),
         options: &[],
-        summary: "Shows and clears the store on disk (not yet available).",
-        details: "",
-        examples: &[],
+        summary: "Shows what is kept of the results, in memory and on the disk; clears, pins and limits it.",
+        details: "`clear` without names forgets all results. A pinned value stays in memory whatever it takes. Sizes are written \
+                  `500MB`, `4GB`.",
+        examples: &["%cache", "%cache clear summary", "%cache limit memory=4GB disk=20GB"],
     },
     Magic {
         name: "runs",

@@ -68,7 +68,12 @@ impl Tally {
             Event::DidFail { node, failure } => (node, State::Failed { message: failure.message.clone() }),
             Event::DidSkip { node, .. } => (node, State::Skipped),
         };
-        self.nodes.push((node.clone(), state));
+        // What was known and is computed after all counts as computed.
+        let again = self.nodes.iter_mut().find(|it| it.1 == State::Reused && it.0 == *node);
+        match again {
+            Some(known) => known.1 = state,
+            None => self.nodes.push((node.clone(), state)),
+        }
     }
 
     /// How many nodes were computed.

@@ -26,7 +26,8 @@ use std::time::{Duration, Instant};
 
 use brooklet_graph::graph::{Graph, Literals};
 use brooklet_graph::wire::{
-    self, Event, Failure, FromWorker, MimeBundle, Outcome, Refusal, Run, ToWorker, VERSION,
+    self, CacheOrder, CacheReport, Event, Failure, FromWorker, MimeBundle, Outcome, Refusal, Run, ToWorker,
+    VERSION,
 };
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
@@ -282,6 +283,23 @@ impl Worker {
         self.send(ToWorker::Check { request, targets, inputs, overrides });
         match self.answer(&answer, None)? {
             FromWorker::Checked { problems, .. } => Ok(problems),
+            other => Err(self.confused(&other)),
+        }
+    }
+
+    /// Has results kept in a directory too. `identity` says what the code is compiled with.
+    pub fn keep_results(&self, directory: &Path, identity: &str) {
+        let directory = directory.to_string_lossy().into_owned();
+        self.send(ToWorker::Store { directory, identity: identity.to_owned() });
+    }
+
+    /// What is kept, after something was done to it.
+    pub fn cache(&self, order: &CacheOrder) -> Result<Result<CacheReport, String>, Death> {
+        let request = self.number();
+        let answer = self.call(Key::Request(request));
+        self.send(ToWorker::Cache { request, order: order.clone() });
+        match self.answer(&answer, None)? {
+            FromWorker::Cache { answer, .. } => Ok(answer),
             other => Err(self.confused(&other)),
         }
     }
@@ -662,6 +680,7 @@ impl Shared {
             FromWorker::Done { request, .. }
             | FromWorker::Checked { request, .. }
             | FromWorker::Why { request, .. }
+            | FromWorker::Cache { request, .. }
             | FromWorker::CellDone { request, .. } => Some(Key::Request(*request)),
         };
         match (key, message) {

@@ -1,0 +1,139 @@
+//! Values as bytes and back.
+//!
+//! Nothing is believed: what was written is read back once and must be the same value, by its version where the type
+//! has one and by `PartialEq` otherwise; a type for which that fails stays in memory. Serde alone says nothing:
+//! `#[serde(skip)]`, defaults and serialisers of the user's own may lose what they like.
+
+use std::any::Any;
+use std::io::Cursor;
+use std::sync::Arc;
+
+use polars::prelude::{
+    Column, CompatLevel, DataFrame, IntoColumn, IpcReader, IpcWriter, SerReader, SerWriter, Series,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::entry::Format;
+use crate::value::Data;
+
+/// How values of one type are written and read.
+#[derive(Clone, Copy)]
+pub struct Storing {
+    pub format: Format,
+    pub save: fn(&dyn Any) -> Result<Vec<u8>, String>,
+    pub load: fn(&[u8]) -> Result<Data, String>,
+    /// Whether two values are equal; absent where the version says it.
+    pub equal: Option<Equal>,
+}
+
+/// Whether two values of one type are equal.
+pub type Equal = fn(&dyn Any, &dyn Any) -> bool;
+
+/// Written values may be so large: a `Serialize` may write for ever.
+const LIMIT: usize = 4 << 30;
+
+impl Storing {
+    /// By serde, for types that have a version.
+    pub fn serde<T: Serialize + DeserializeOwned + Send + Sync + 'static>() -> Storing {
+        Storing { format: Format::Msgpack, save: save::<T>, load: load::<T>, equal: None }
+    }
+
+    /// By serde, for types that are compared.
+    pub fn compared<T>() -> Storing
+    where
+        T: Serialize + DeserializeOwned + PartialEq + Send + Sync + 'static,
+    {
+        Storing { equal: Some(equal::<T>), ..Storing::serde::<T>() }
+    }
+
+    /// As Arrow, for what is a frame in some way.
+    pub fn framed<T: Framed>() -> Storing {
+        Storing {
+            format: Format::Arrow,
+            save: |it| save_frame(it.downcast_ref::<T>().ok_or("another type")?.to_frame()?),
+            load: |bytes| Ok(Arc::new(T::of_frame(load_frame(bytes)?)?)),
+            equal: None,
+        }
+    }
+}
+
+fn save<T: Serialize + 'static>(value: &dyn Any) -> Result<Vec<u8>, String> {
+    let value = value.downcast_ref::<T>().ok_or("another type")?;
+    let mut bytes = Limited(Vec::new());
+    let mut serializer = rmp_serde::Serializer::new(&mut bytes).with_struct_map();
+    value.serialize(&mut serializer).map_err(|it| it.to_string())?;
+    Ok(bytes.0)
+}
+
+fn load<T: DeserializeOwned + Send + Sync + 'static>(bytes: &[u8]) -> Result<Data, String> {
+    let value: T = rmp_serde::from_slice(bytes).map_err(|it| it.to_string())?;
+    Ok(Arc::new(value))
+}
+
+fn equal<T: PartialEq + 'static>(one: &dyn Any, other: &dyn Any) -> bool {
+    matches!((one.downcast_ref::<T>(), other.downcast_ref::<T>()), (Some(one), Some(other)) if one == other)
+}
+
+/// A type that is a frame for the disk.
+pub trait Framed: Sized + Send + Sync + 'static {
+    fn to_frame(&self) -> Result<DataFrame, String>;
+    fn of_frame(frame: DataFrame) -> Result<Self, String>;
+}
+
+impl Framed for DataFrame {
+    fn to_frame(&self) -> Result<DataFrame, String> {
+        Ok(self.clone())
+    }
+    fn of_frame(frame: DataFrame) -> Result<DataFrame, String> {
+        Ok(frame)
+    }
+}
+
+impl Framed for Series {
+    fn to_frame(&self) -> Result<DataFrame, String> {
+        DataFrame::new(self.len(), vec![self.clone().into_column()]).map_err(|it| it.to_string())
+    }
+    fn of_frame(frame: DataFrame) -> Result<Series, String> {
+        Ok(Column::of_frame(frame)?.take_materialized_series())
+    }
+}
+
+impl Framed for Column {
+    fn to_frame(&self) -> Result<DataFrame, String> {
+        DataFrame::new(self.len(), vec![self.clone()]).map_err(|it| it.to_string())
+    }
+    fn of_frame(frame: DataFrame) -> Result<Column, String> {
+        frame.into_columns().into_iter().next().ok_or_else(|| "a file without its column".to_owned())
+    }
+}
+
+fn save_frame(mut frame: DataFrame) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::with_capacity(frame.estimated_size() + 4096);
+    IpcWriter::new(&mut bytes)
+        .with_compat_level(CompatLevel::newest())
+        .finish(&mut frame)
+        .map_err(|it| it.to_string())?;
+    Ok(bytes)
+}
+
+fn load_frame(bytes: &[u8]) -> Result<DataFrame, String> {
+    IpcReader::new(Cursor::new(bytes)).finish().map_err(|it| it.to_string())
+}
+
+/// Bytes up to a limit.
+struct Limited(Vec<u8>);
+
+impl std::io::Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.0.len() + bytes.len() > LIMIT {
+            return Err(std::io::Error::other("it does not end"));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

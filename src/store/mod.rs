@@ -1,0 +1,458 @@
+//! What was computed, by key: in memory within a budget, and on a disk that outlives the process.
+//!
+//! A result has two keys. In memory it is the driver's: code and what went in. On the disk what the code was compiled
+//! with is added: the image or the program, and for a type of the user's all definitions of types. For every result there
+//! is a line on the disk, so that its version is known in the next session; for those that took longer to compute than
+//! to read, the value too. So a run after a restart computes keys from lines, and reads the values of its targets alone;
+//! a value that is not there and is needed after all is computed, see `driver::run`.
+
+mod disk;
+mod entry;
+mod format;
+mod hold;
+mod memory;
+mod writer;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use brooklet_graph::wire::{CacheReport, KeptNode, Summary};
+
+pub use format::{Framed, Storing};
+pub use hold::hold_faults;
+
+use crate::executor::{Computed, StepNames};
+use crate::value::{Ops, Value};
+use crate::version::{Encoder, Version};
+use entry::Entry;
+use memory::Memory;
+use writer::{Job, Writer};
+
+/// To find, open, check and decode a file costs so much, however small it is.
+const READ_MILLISECONDS: f64 = 0.1;
+/// Beyond that reading goes at so many bytes a millisecond: a disk that has the file in no cache.
+const READ_BYTES: f64 = 1e6;
+/// A value that was asked for is written however soon it was computed, if it has at most so many bytes.
+const SMALL: usize = 1 << 20;
+/// Of the machine's memory, as much as one part in so many.
+const SHARE: usize = 4;
+/// What all values on the disk may take.
+const DISK_BUDGET: u64 = 10 << 30;
+
+/// All results that are kept.
+pub struct Store {
+    memory: Memory,
+    disk: Option<Writer>,
+    compiled: Compiled,
+    /// Results of this run that are sooner computed than read.
+    light: Vec<Light>,
+    pinned: BTreeSet<String>,
+    hits: Hits,
+    /// Told at the next occasion.
+    warnings: Vec<String>,
+}
+
+/// How often a key was found, and where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hits {
+    pub memory: u64,
+    pub disk: u64,
+}
+
+/// What is known of a key.
+pub enum Found {
+    Here(Arc<Computed>),
+    /// The version is known; the value is on the disk, or nowhere.
+    Known(Known),
+    Nothing,
+}
+
+/// A result without its value.
+#[derive(Clone, Debug)]
+pub struct Known {
+    pub version: Version,
+    pub summary: Summary,
+    pub milliseconds: f64,
+}
+
+impl Store {
+    /// A store in memory alone, with a quarter of the machine's.
+    pub fn new() -> Store {
+        Store {
+            memory: Memory::new(machine_memory() / SHARE),
+            disk: None,
+            compiled: Compiled::default(),
+            light: Vec::new(),
+            pinned: BTreeSet::new(),
+            hits: Hits::default(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Uses a `.brooklet` directory from now on. `identity` says what the code was compiled with.
+    ///
+    /// # Errors
+    /// As the system says; the store goes on in memory alone.
+    pub fn open(&mut self, directory: &Path, identity: &str) -> io::Result<()> {
+        self.compiled.identity = identity.into();
+        self.disk = Some(Writer::start(directory, DISK_BUDGET)?);
+        Ok(())
+    }
+
+    pub fn set_type_key(&mut self, type_key: &str) {
+        self.compiled.type_key = type_key.into();
+    }
+
+    /// Looks at what others wrote since the last run.
+    pub fn begin(&mut self) {
+        // While something of ours is being written, what was added is mostly that.
+        if let Some(writer) = self.disk.as_ref().filter(|_| !hold::is_pending()) {
+            writer.shared.disk().refresh();
+        }
+    }
+
+    /// What is known of a key whose value would be of this type.
+    pub fn find(&mut self, key: &Version, ops: &Ops) -> Found {
+        if let Some(computed) = self.memory.get(key).filter(|it| it.value.type_id() == ops.type_id) {
+            self.hits.memory += 1;
+            return Found::Here(computed.clone());
+        }
+        let Some(writer) = &self.disk else { return Found::Nothing };
+        let key = self.disk_key(key, ops);
+        match writer.shared.disk().get(&key) {
+            Some(entry) => {
+                self.hits.disk += 1;
+                Found::Known(Known {
+                    version: entry.version,
+                    summary: entry.summary(),
+                    milliseconds: entry.milliseconds,
+                })
+            }
+            None => Found::Nothing,
+        }
+    }
+
+    /// Gets a value that [`find`](Store::find) knows. `None`: it is not there (any more), or was damaged, which is told.
+    pub fn load(
+        &mut self,
+        key: &Version,
+        ops: &'static Ops,
+        names: &Arc<StepNames>,
+    ) -> Option<Arc<Computed>> {
+        if let Some(computed) = self.memory.get(key) {
+            return Some(computed.clone());
+        }
+        let writer = self.disk.as_ref()?;
+        let disk_key = self.disk_key(key, ops);
+        let entry = writer.shared.disk().get(&disk_key).cloned()?;
+        let (file, storing) = (entry.file?, ops.storing?);
+        let files = writer.shared.disk().files.clone();
+        let bytes = match files.read(&file) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                writer.shared.disk().lose(&disk_key);
+                // What was evicted is not damaged.
+                if error.kind() != io::ErrorKind::NotFound {
+                    self.damaged(&names.node, &error.to_string());
+                }
+                return None;
+            }
+        };
+        let read = || -> Result<Computed, String> {
+            let value = Value::from_data((storing.load)(&bytes)?, ops);
+            value.belongs_to(&names.node);
+            // A type that has no version of its own was compared when it was written.
+            let computed = Computed::new(value, entry.version);
+            if computed.version == entry.version {
+                return Ok(computed);
+            }
+            files.remove(&file);
+            Err("it is another value than the one that was written".to_owned())
+        };
+        match crate::panics::catch(read).unwrap_or_else(|panic| Err(panic.message)) {
+            Ok(computed) => {
+                let computed = Arc::new(computed);
+                self.memory.insert(*key, computed.clone(), names, entry.milliseconds);
+                Some(computed)
+            }
+            Err(why) => {
+                writer.shared.disk().lose(&disk_key);
+                self.damaged(&names.node, &why);
+                None
+            }
+        }
+    }
+
+    fn damaged(&self, node: &str, why: &str) {
+        if let Some(writer) = &self.disk {
+            writer.shared.warn(format!("the stored value of `{node}` cannot be used: {why}"));
+        }
+    }
+
+    /// Keeps a result. It is written behind the run's back.
+    pub fn insert(
+        &mut self,
+        key: Version,
+        computed: &Arc<Computed>,
+        names: &Arc<StepNames>,
+        milliseconds: f64,
+    ) {
+        self.memory.insert(key, computed.clone(), names, milliseconds);
+        let Some(writer) = self.disk.as_ref().filter(|it| !it.shared.is_off()) else { return };
+        let light = Light { key, computed: computed.clone(), names: names.clone(), milliseconds };
+        let is_dear = || {
+            let bytes = self.memory.peek(&key).map_or(0, memory::Kept::bytes);
+            milliseconds >= READ_MILLISECONDS + bytes as f64 / READ_BYTES
+        };
+        if milliseconds >= READ_MILLISECONDS && computed.value.ops().storing.is_some() && is_dear() {
+            writer.hand_over(Job::Value(light.entry(&self.compiled), computed.value.clone()));
+        } else {
+            self.light.push(light);
+        }
+    }
+
+    /// A run is over: what it asked for is written too, and what is too much goes.
+    pub fn end(&mut self, targets: &[(Version, &'static Ops)]) {
+        self.write_lines();
+        for (key, ops) in targets {
+            let Some(kept) = self.memory.peek(key) else { continue };
+            let disk_key = self.disk_key(key, ops);
+            let Some(writer) = self.disk.as_ref().filter(|it| !it.shared.is_off()) else { break };
+            let is_written = writer.shared.disk().get(&disk_key).is_some_and(|it| it.file.is_some());
+            if ops.storing.is_some() && !is_written && kept.bytes() <= SMALL {
+                let light = Light {
+                    key: *key,
+                    computed: kept.computed.clone(),
+                    names: kept.names.clone(),
+                    milliseconds: kept.milliseconds,
+                };
+                writer.hand_over(Job::Value(light.entry(&self.compiled), kept.computed.value.clone()));
+            }
+        }
+        self.sweep();
+    }
+
+    fn write_lines(&mut self) {
+        let light = std::mem::take(&mut self.light);
+        if let Some(writer) = &self.disk
+            && !light.is_empty()
+        {
+            writer.hand_over(Job::Lines(light, self.compiled.clone()));
+        }
+    }
+
+    /// Drops values that were not used for longest, if there is more than the budget allows. With a disk only those go
+    /// that are there, or are soon computed again.
+    fn sweep(&mut self) {
+        let (disk, pinned) = (self.disk.as_ref(), &self.pinned);
+        let may_go = |key: &Version, kept: &memory::Kept| {
+            let is_known = || match disk {
+                Some(writer) if !writer.shared.is_off() => {
+                    let key = self.compiled.disk_key(key, kept.computed.value.ops());
+                    writer.shared.disk().get(&key).is_some()
+                }
+                _ => true,
+            };
+            !pinned.contains(kept.node()) && is_known()
+        };
+        self.memory.sweep(may_go);
+    }
+
+    fn disk_key(&self, key: &Version, ops: &Ops) -> Version {
+        self.compiled.disk_key(key, ops)
+    }
+
+    /// Whether a value is in memory or its version is known.
+    pub fn knows(&self, key: &Version, ops: &Ops) -> bool {
+        self.memory.peek(key).is_some()
+            || self.disk.as_ref().is_some_and(|it| it.shared.disk().get(&self.disk_key(key, ops)).is_some())
+    }
+
+    /// Whether the value in memory is of a type of the user's.
+    pub fn holds_user_type(&self, key: &Version) -> bool {
+        self.memory.peek(key).is_some_and(|it| !it.computed.value.ops().from_image)
+    }
+
+    /// Drops every value of a type of the user's from memory.
+    pub fn drop_user_values(&mut self) {
+        self.memory.retain(|it| it.computed.value.ops().from_image);
+    }
+
+    /// What went wrong on the disk since the last time.
+    pub fn take_warnings(&mut self) -> Vec<String> {
+        let mut warnings = std::mem::take(&mut self.warnings);
+        warnings.extend(self.disk.iter().flat_map(|it| it.shared.take_warnings()));
+        warnings
+    }
+
+    /// Has something told with the next run.
+    pub fn warn(&mut self, message: String) {
+        self.warnings.push(message);
+    }
+
+    /// Waits until everything is on the disk.
+    pub fn settle(&mut self) {
+        self.write_lines();
+        if let Some(writer) = &self.disk {
+            writer.settle();
+        }
+    }
+
+    /// How many values are in memory.
+    pub fn values(&self) -> usize {
+        self.memory.len()
+    }
+
+    pub fn pin(&mut self, nodes: &[String]) {
+        self.pinned.extend(nodes.iter().cloned());
+    }
+
+    pub fn unpin(&mut self, nodes: &[String]) {
+        self.pinned.retain(|it| !nodes.contains(it));
+    }
+
+    /// Sets what values may take, in bytes.
+    pub fn limit(&mut self, memory: Option<u64>, disk: Option<u64>) {
+        if let Some(memory) = memory {
+            self.memory.budget = usize::try_from(memory).unwrap_or(usize::MAX);
+            self.sweep();
+        }
+        if let (Some(budget), Some(writer)) = (disk, &self.disk) {
+            writer.shared.budget.store(budget, Ordering::Relaxed);
+            let files = writer.shared.disk().files.clone();
+            files.evict(budget);
+        }
+    }
+
+    /// Forgets results of some nodes, or all.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written anew.
+    pub fn clear(&mut self, nodes: &[String]) -> io::Result<()> {
+        self.settle();
+        let is_meant = |node: &str| nodes.is_empty() || nodes.iter().any(|it| it == node);
+        self.memory.retain(|it| !is_meant(it.node()));
+        match &self.disk {
+            Some(writer) => writer.shared.disk().clear(|it| is_meant(&it.node)).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// What is kept, where, and how large it is; of nodes that `key_of` has a key for.
+    pub fn report(&mut self, nodes: &[(String, Option<Version>, Option<&'static Ops>)]) -> CacheReport {
+        self.settle();
+        let mut kept = Vec::new();
+        for (node, key, ops) in nodes {
+            let (Some(key), Some(ops)) = (key, ops) else { continue };
+            let in_memory = self.memory.peek(key).map(|it| it.bytes() as u64);
+            let disk_key = self.disk_key(key, ops);
+            let on_disk = self.disk.as_ref().and_then(|it| it.shared.disk().get(&disk_key).cloned());
+            kept.push(KeptNode {
+                node: node.clone(),
+                memory: in_memory,
+                disk: on_disk.as_ref().and_then(|it| it.file).map(|it| it.bytes),
+                milliseconds: self
+                    .memory
+                    .peek(key)
+                    .map(|it| it.milliseconds)
+                    .or(on_disk.map(|it| it.milliseconds)),
+                is_pinned: self.pinned.contains(node),
+                only_in_memory: self.only_in_memory(ops),
+            });
+        }
+        let disk = self.disk.as_ref();
+        CacheReport {
+            nodes: kept,
+            values: self.memory.len() as u64,
+            memory: self.memory.bytes() as u64,
+            memory_budget: self.memory.budget as u64,
+            disk: disk.map(|it| it.shared.disk().files.bytes()),
+            disk_budget: disk.map_or(0, |it| it.shared.budget.load(Ordering::Relaxed)),
+            results_on_disk: disk.map_or(0, |it| it.shared.disk().entries().count() as u64),
+            hits_in_memory: self.hits.memory,
+            hits_on_disk: self.hits.disk,
+        }
+    }
+
+    /// Why values of a type stay in memory; empty if they do not.
+    fn only_in_memory(&self, ops: &Ops) -> String {
+        if ops.storing.is_none() {
+            return if ops.from_image {
+                "it is a plan or cannot be told apart by its content".to_owned()
+            } else {
+                "its type is not `Serialize + DeserializeOwned + PartialEq`".to_owned()
+            };
+        }
+        let unstorable: BTreeMap<String, String> =
+            self.disk.as_ref().map(|it| it.shared.unstorable()).unwrap_or_default();
+        unstorable.get(&crate::value::short_type_name(ops.name)).cloned().unwrap_or_default()
+    }
+}
+
+impl Default for Store {
+    fn default() -> Store {
+        Store::new()
+    }
+}
+
+/// What the code was compiled with.
+#[derive(Clone, Default)]
+struct Compiled {
+    /// The image or the program.
+    identity: Arc<str>,
+    /// Hash of all definitions of the user's types.
+    type_key: Arc<str>,
+}
+
+impl Compiled {
+    /// The key on disk: a value of the image's types means the same under all definitions of the user's.
+    fn disk_key(&self, key: &Version, ops: &Ops) -> Version {
+        let mut encoder = Encoder::new();
+        encoder.text("brooklet result 1");
+        encoder.text(&self.identity);
+        encoder.text(if ops.from_image { "" } else { &self.type_key });
+        encoder.text(ops.name);
+        encoder.bytes(&key.0);
+        encoder.finish().expect("text can be seen")
+    }
+}
+
+/// A result on its way to the ledger: what a run hands over must cost it next to nothing.
+struct Light {
+    key: Version,
+    computed: Arc<Computed>,
+    names: Arc<StepNames>,
+    milliseconds: f64,
+}
+
+impl Light {
+    fn entry(&self, compiled: &Compiled) -> Entry {
+        Entry {
+            key: compiled.disk_key(&self.key, self.computed.value.ops()),
+            version: self.computed.version,
+            node: self.names.node.clone(),
+            ty: self.computed.summary.ty.clone(),
+            shape: self.computed.summary.shape.clone(),
+            milliseconds: self.milliseconds,
+            file: None,
+        }
+    }
+}
+
+/// The memory that this process may use: the machine's, or less where a control group says so.
+fn machine_memory() -> usize {
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let total = read("/proc/meminfo").and_then(|it| {
+        let line = it.lines().find(|it| it.starts_with("MemTotal:"))?.to_owned();
+        line.split_whitespace().nth(1)?.parse::<usize>().ok().map(|it| it * 1024)
+    });
+    let limits = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let group = limits.iter().filter_map(|it| read(it)?.trim().parse::<usize>().ok()).min();
+    total.unwrap_or(4 << 30).min(group.unwrap_or(usize::MAX))
+}
+
+#[cfg(test)]
+mod tests;

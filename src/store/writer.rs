@@ -1,0 +1,227 @@
+//! Writes results on a thread of its own, so that no run waits for the disk.
+//!
+//! What goes wrong here costs a value on the disk and nothing else: it is told once, and the store goes on without. A
+//! process that dies of a fault in user code first lets this thread finish, see `hold`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+
+use super::disk::Disk;
+use super::entry::{Entry, FileOf};
+use super::format::Storing;
+use super::hold;
+use super::{Compiled, Light};
+use crate::foreign;
+use crate::panics;
+use crate::value::{Value, short_type_name};
+use crate::version::Version;
+
+/// So many bytes are written between two looks at the budget.
+const LOOK: u64 = 64 << 20;
+/// Where code of the user's is announced that runs on this thread.
+const LANE: &str = "store";
+
+/// What is to be written.
+pub enum Job {
+    /// A value, and what is known of it.
+    Value(Entry, Value),
+    /// Results whose values are not written.
+    Lines(Vec<Light>, Compiled),
+    /// Answers when all before it is done.
+    Settle(Sender<()>),
+}
+
+/// What the writing thread and the driver share.
+pub struct Shared {
+    disk: Mutex<Disk>,
+    notes: Mutex<Notes>,
+    /// Nothing is written any more: no room, no right.
+    is_off: AtomicBool,
+    pub budget: AtomicU64,
+}
+
+#[derive(Default)]
+struct Notes {
+    /// Told at the next occasion.
+    warnings: Vec<String>,
+    /// Types that stay in memory, and why.
+    unstorable: BTreeMap<String, String>,
+}
+
+impl Shared {
+    pub fn disk(&self) -> MutexGuard<'_, Disk> {
+        self.disk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn warn(&self, message: String) {
+        self.notes().warnings.push(message);
+    }
+
+    /// What went wrong since the last time.
+    pub fn take_warnings(&self) -> Vec<String> {
+        let damaged = std::mem::take(&mut self.disk().damaged);
+        let mut warnings = std::mem::take(&mut self.notes().warnings);
+        if damaged > 0 {
+            warnings.push(format!(
+                "{damaged} {} of the store's ledger were not as written, and count for nothing",
+                if damaged == 1 { "line" } else { "lines" }
+            ));
+        }
+        warnings
+    }
+
+    /// Types whose values stay in memory, with the reason.
+    pub fn unstorable(&self) -> BTreeMap<String, String> {
+        self.notes().unstorable.clone()
+    }
+
+    pub fn is_off(&self) -> bool {
+        self.is_off.load(Ordering::Relaxed)
+    }
+
+    /// No more is written; what was written can be read.
+    fn turn_off(&self, error: &std::io::Error) {
+        if !self.is_off.swap(true, Ordering::Relaxed) {
+            self.warn(format!("results are no longer written to the store: {error}"));
+        }
+    }
+
+    fn cannot_store(&self, ty: &str, why: String) {
+        self.notes().unstorable.insert(short_type_name(ty), why);
+    }
+}
+
+/// The thread, until it is dropped: then all that was handed over is written first.
+pub struct Writer {
+    pub shared: Arc<Shared>,
+    jobs: Option<Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    /// # Errors
+    /// If the directory cannot be used, or no thread started.
+    pub fn start(directory: &Path, budget: u64) -> std::io::Result<Writer> {
+        let disk = Disk::open(directory)?;
+        let shared = Arc::new(Shared {
+            disk: Mutex::new(disk),
+            notes: Mutex::default(),
+            is_off: AtomicBool::new(false),
+            budget: AtomicU64::new(budget),
+        });
+        let (jobs, queue) = unbounded();
+        let of_thread = shared.clone();
+        let thread = thread::Builder::new()
+            .name("brooklet-store".to_owned())
+            .stack_size(foreign::STACK)
+            .spawn(move || work(&of_thread, &queue))?;
+        Ok(Writer { shared, jobs: Some(jobs), thread: Some(thread) })
+    }
+
+    pub fn hand_over(&self, job: Job) {
+        hold::more();
+        if self.jobs.as_ref().is_none_or(|it| it.send(job).is_err()) {
+            hold::less();
+        }
+    }
+
+    /// Waits until all that was handed over is written.
+    pub fn settle(&self) {
+        let (done, wait) = crossbeam_channel::bounded(1);
+        self.hand_over(Job::Settle(done));
+        let _ = wait.recv();
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn work(shared: &Shared, queue: &Receiver<Job>) {
+    hold::this_thread_writes();
+    let mut written = 0;
+    for job in queue {
+        match job {
+            Job::Settle(done) => drop(done.send(())),
+            _ if shared.is_off() => {}
+            Job::Lines(lines, compiled) => note(shared, lines.iter().map(|it| it.entry(&compiled)).collect()),
+            Job::Value(entry, value) => written += write(shared, entry, &value),
+        }
+        if written >= LOOK {
+            written = 0;
+            let budget = shared.budget.load(Ordering::Relaxed);
+            let files = shared.disk().files.clone();
+            files.evict(budget);
+        }
+        hold::less();
+    }
+}
+
+/// Adds entries to the ledger.
+fn note(shared: &Shared, entries: Vec<Entry>) {
+    let lines: String = entries.iter().map(Entry::line).collect();
+    let files = shared.disk().files.clone();
+    match files.append(&lines) {
+        Ok(()) => {
+            let mut disk = shared.disk();
+            disk.skip(lines.len() as u64 + 1);
+            entries.into_iter().for_each(|it| disk.learn(it));
+        }
+        Err(error) => shared.turn_off(&error),
+    }
+}
+
+/// Writes a value and its entry; the bytes written.
+fn write(shared: &Shared, entry: Entry, value: &Value) -> u64 {
+    let Some(storing) = value.ops().storing else { return 0 };
+    let bytes = match panics::catch(|| bytes_of(&storing, value)) {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(why)) => {
+            shared.cannot_store(value.ops().name, why);
+            note(shared, vec![entry]);
+            return 0;
+        }
+        Err(panic) => {
+            foreign::take_fault();
+            shared.cannot_store(value.ops().name, format!("a panic while it was written: {}", panic.message));
+            note(shared, vec![entry]);
+            return 0;
+        }
+    };
+    let file = FileOf { format: storing.format, bytes: bytes.len() as u64, hash: Version::of_bytes(&bytes) };
+    // Not under the lock: a run looks up keys meanwhile.
+    let files = shared.disk().files.clone();
+    match files.write(&file, &bytes) {
+        Ok(()) => note(shared, vec![Entry { file: Some(file), ..entry }]),
+        Err(error) => shared.turn_off(&error),
+    }
+    file.bytes
+}
+
+/// The value's bytes, if they are the value.
+fn bytes_of(storing: &Storing, value: &Value) -> Result<Vec<u8>, String> {
+    let bytes = value.foreign_in(LANE, "stored", storing.save)?;
+    // What has a version is held against it when it is read; the others have nothing but this.
+    if let Some(equal) = storing.equal {
+        let read = value.foreign_in(LANE, "read back", |_| (storing.load)(&bytes))?;
+        let again = Value::from_data(read, value.ops());
+        if !value.foreign_in(LANE, "compared", |it| equal(it, &**again.data())) {
+            return Err("what is read back is not equal to what was written".to_owned());
+        }
+    }
+    Ok(bytes)
+}
