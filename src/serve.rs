@@ -314,7 +314,12 @@ impl Worker {
         }
         let functions = self.generations.get(library).map_or(&[][..], |it| &it.functions);
         match self.driver.commit(graph, functions, type_key) {
-            Ok(commit) => FromWorker::Committed { generation, types: commit.types, dropped: commit.dropped },
+            Ok(commit) => FromWorker::Committed {
+                generation,
+                types: commit.types,
+                dropped: commit.dropped,
+                only_in_memory: commit.only_in_memory,
+            },
             Err(CommitError::Edges(mismatches)) => refused(Refusal::Edges { mismatches }),
             Err(CommitError::MissingFunctions(names)) => {
                 let message = format!("generation {generation} does not hold {}", names.join(", "));

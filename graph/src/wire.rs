@@ -143,6 +143,8 @@ pub enum FromWorker {
         types: BTreeMap<String, String>,
         /// Nodes whose kept values were dropped because user types may have changed.
         dropped: Vec<String>,
+        /// Nodes whose values no disk can keep: with the worker they are gone.
+        only_in_memory: Vec<String>,
     },
     Refused {
         generation: u64,

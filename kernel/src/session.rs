@@ -112,6 +112,8 @@ struct Knowledge {
     mirror: Mirror,
     /// rustc's names of what nodes hold.
     types: BTreeMap<String, String>,
+    /// Nodes whose values are gone with the worker.
+    only_in_memory: Vec<String>,
     config: Literals,
     inputs: Literals,
     last_run: Option<LastRun>,
@@ -313,6 +315,7 @@ impl Engine for Session {
     }
 
     fn shutdown(&self) {
+        self.shared.settle_results();
         self.shared.interrupts.close();
         self.shared.reloader.close();
         self.shared.image.interrupt();

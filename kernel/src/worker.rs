@@ -7,6 +7,8 @@
 pub mod client;
 mod death;
 pub mod entry;
+mod environment;
+mod kept;
 mod output;
 
 pub use client::{CellReply, Listener, Worker};

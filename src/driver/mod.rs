@@ -116,6 +116,8 @@ pub struct Commit {
     pub types: BTreeMap<String, String>,
     /// Nodes whose values were dropped because types of the user may have changed.
     pub dropped: Vec<String>,
+    /// Nodes whose values cannot be stored.
+    pub only_in_memory: Vec<String>,
 }
 
 /// Why a graph cannot be taken into force. The one before stays.
@@ -195,8 +197,11 @@ impl Driver {
         }
         self.records = self.records_for(&committed);
         let types = committed.types();
+        let is_opaque = |it: &&commit::Ready| it.call.as_ref().is_some_and(|it| it.output.storing.is_none());
+        let only_in_memory =
+            committed.nodes.iter().filter(is_opaque).map(|it| it.names.node.clone()).collect();
         self.committed = committed;
-        Ok(Commit { types, dropped })
+        Ok(Commit { types, dropped, only_in_memory })
     }
 
     /// Drops every value whose type may have changed its meaning; the nodes that held one, sorted.

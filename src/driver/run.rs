@@ -61,12 +61,12 @@ impl Driver {
             return report;
         }
         self.store.begin();
-        for _ in 0..RESTARTS {
+        for attempt in 1..=RESTARTS {
             let mut run = Running::new(self, prepared.clone(), events, &mut report);
             run.announce();
             run.go();
             let (states, targets, differs) = (run.states, run.targets, run.differs);
-            if differs && !report.interrupted && report.failures.is_empty() {
+            if differs && attempt < RESTARTS && !report.interrupted && report.failures.is_empty() {
                 continue;
             }
             let mut asked_for = Vec::new();

@@ -31,6 +31,8 @@ use crate::version::Version;
 const STAMP: &str = "store-1";
 /// The ledger is written anew when it is so long and most of it is of no use.
 const COMPACT: u64 = 16 << 20;
+/// So many results without a value are remembered.
+const LIGHT: usize = 50_000;
 /// Names of files that are being written begin so.
 const TEMPORARY: &str = ".new-";
 
@@ -38,8 +40,9 @@ const TEMPORARY: &str = ".new-";
 pub struct Disk {
     directory: PathBuf,
     pub files: Files,
-    /// What the ledger holds, as far as it was read: the last line of a key counts.
-    known: HashMap<Version, Entry>,
+    /// What the ledger holds, as far as it was read, each with the number of its line: the last line of a key counts.
+    known: HashMap<Version, (u64, Entry)>,
+    lines: u64,
     ledger: Option<Reader>,
     /// Lines that were not as written, so far.
     pub damaged: usize,
@@ -68,7 +71,7 @@ impl Disk {
         let directory = directory.join(STAMP);
         fs::create_dir_all(directory.join("values"))?;
         let files = Files { ledger: directory.join("ledger"), directory: directory.join("values") };
-        let mut disk = Disk { directory, files, known: HashMap::new(), ledger: None, damaged: 0 };
+        let mut disk = Disk { directory, files, known: HashMap::new(), lines: 0, ledger: None, damaged: 0 };
         disk.files.append("")?;
         disk.refresh();
         disk.compact();
@@ -76,11 +79,11 @@ impl Disk {
     }
 
     pub fn get(&self, key: &Version) -> Option<&Entry> {
-        self.known.get(key)
+        self.known.get(key).map(|it| &it.1)
     }
 
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.known.values()
+        self.known.values().map(|it| &it.1)
     }
 
     /// Reads what was added to the ledger since the last time, by whomever.
@@ -108,7 +111,7 @@ impl Disk {
         reader.position += whole as u64;
         for line in added[..whole].split(|it| *it == b'\n').filter(|it| !it.is_empty()) {
             match Entry::read(line) {
-                Some(entry) => drop(self.known.insert(entry.key, entry)),
+                Some(entry) => self.learn(entry),
                 None => self.damaged += 1,
             }
         }
@@ -124,14 +127,28 @@ impl Disk {
         }
     }
 
-    /// Knows an entry that was just written by this process.
+    /// Knows an entry that stands in the ledger. There may be too many results without a value; then the older half of
+    /// them is forgotten, which makes them misses.
     pub fn learn(&mut self, entry: Entry) {
-        self.known.insert(entry.key, entry);
+        self.lines += 1;
+        self.known.insert(entry.key, (self.lines, entry));
+        if self.known.len() > 2 * LIGHT {
+            self.forget_old_lines();
+        }
+    }
+
+    /// Forgets all but the newest results without a value.
+    fn forget_old_lines(&mut self) {
+        let mut light: Vec<u64> =
+            self.known.values().filter(|it| it.1.file.is_none()).map(|it| it.0).collect();
+        light.sort_unstable();
+        let oldest = light.len().checked_sub(LIGHT).map_or(0, |it| light[it]);
+        self.known.retain(|_, it| it.1.file.is_some() || it.0 >= oldest);
     }
 
     /// Knows that the value of a key is not there, though its version is.
     pub fn lose(&mut self, key: &Version) {
-        if let Some(entry) = self.known.get_mut(key) {
+        if let Some((_, entry)) = self.known.get_mut(key) {
             entry.file = None;
         }
     }
@@ -143,9 +160,13 @@ impl Disk {
         if reader.position < COMPACT {
             return;
         }
-        let is_there = |it: &&Entry| it.file.is_none_or(|file| self.files.path_of(&file).exists());
-        let lines: String = self.known.values().filter(is_there).map(Entry::line).collect();
-        if (lines.len() as u64) < reader.position / 2 {
+        let position = reader.position;
+        self.forget_old_lines();
+        let is_there = |it: &&(u64, Entry)| it.1.file.is_none_or(|file| self.files.path_of(&file).exists());
+        let mut kept: Vec<&(u64, Entry)> = self.known.values().filter(is_there).collect();
+        kept.sort_by_key(|it| it.0);
+        let lines: String = kept.iter().map(|it| it.1.line()).collect();
+        if (lines.len() as u64) < position / 4 * 3 {
             let replace = || -> io::Result<()> {
                 let mut new = tempfile::NamedTempFile::new_in(&self.directory)?;
                 new.write_all(lines.as_bytes())?;
@@ -164,7 +185,7 @@ impl Disk {
     /// As the system says.
     pub fn clear(&mut self, is_meant: impl Fn(&Entry) -> bool) -> io::Result<usize> {
         self.refresh();
-        let (gone, kept): (Vec<Entry>, Vec<Entry>) = self.known.drain().map(|it| it.1).partition(is_meant);
+        let (gone, kept): (Vec<Entry>, Vec<Entry>) = self.known.drain().map(|it| it.1.1).partition(is_meant);
         let lines: String = kept.iter().map(Entry::line).collect();
         let mut new = tempfile::NamedTempFile::new_in(&self.directory)?;
         new.write_all(lines.as_bytes())?;

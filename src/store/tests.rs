@@ -351,3 +351,24 @@ fn types_of_the_users_come_back_equal_or_stay_in_memory() {
     // A NaN is not equal to itself, so nobody can say that it came back.
     assert!(!stored(Model { weights: vec![(f64::NAN, None)], ..model }).0);
 }
+
+#[test]
+fn a_ledger_that_has_grown_long_is_written_anew_and_keeps_values_and_the_newest_lines() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = open(directory.path());
+    write(&mut store, &results());
+    let light = Value::new(1i64);
+    for number in 100..150_000 {
+        let computed = Arc::new(Computed::new(light.clone(), key(0)));
+        store.insert(key(number), &computed, &names("n"), 0.0);
+    }
+    store.settle();
+    let ledger = directory.path().join("store-1/ledger");
+    let before = fs::metadata(&ledger).unwrap().len();
+    let mut next = open(directory.path());
+    assert!(fs::metadata(&ledger).unwrap().len() < before / 2);
+    assert_eq!(read(&mut next, &results()), results().len());
+    assert!(matches!(next.find(&key(149_999), light.ops()), Found::Known(_)));
+    assert!(matches!(next.find(&key(100), light.ops()), Found::Nothing));
+    assert_eq!(next.take_warnings(), Vec::<String>::new());
+}

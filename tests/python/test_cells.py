@@ -188,7 +188,8 @@ def compilers_of(kernel, code):
             for process in kernel.processes():
                 try:
                     # rustup's proxy becomes the compiler in the same process, so the number tells them apart.
-                    if process.name() == "rustc" and "ctx" in process.cmdline():
+                    # A linker has the compiler's name between its fork and its exec.
+                    if process.name() == "rustc" and "ctx" in process.cmdline() and process.ppid() not in seen:
                         seen.add(process.pid)
                 except psutil.Error:
                     continue

@@ -91,6 +91,9 @@ def test_a_crash_costs_the_running_node_and_nothing_else(start):
     before = value(kernel.ok("total"))
     error = kernel.fails("crash")
     assert "`crash`" in str(error)
+    # What no disk can keep is named.
+    kernel.ok("opaque")
+    assert "lost with the old one: `opaque`" in str(kernel.fails("crash"))
     assert kernel.ok("(slow, total)").ran in ([], ["total"], ["table", "total"])
     assert value(kernel.ok("total")) == before
     # Also what was computed a moment before the crash, in the same run.

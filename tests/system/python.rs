@@ -62,6 +62,11 @@ fn saves() {
 }
 
 #[test]
+fn store() {
+    run("test_store.py", &[]);
+}
+
+#[test]
 fn stress() {
     run("test_stress.py", &[]);
 }

@@ -201,7 +201,9 @@ fn dead(message: String, last_words: &str, hint: &str) -> CellError {
 
 /// What is lost with a worker, and that all goes on.
 pub fn after_death(lost: &[String]) -> String {
-    let mut hint = String::from("a new worker starts with the next cell and computes again what is needed");
+    let mut hint = String::from(
+        "a new worker starts with the next cell, finds what is stored and computes the rest again by need",
+    );
     if !lost.is_empty() {
         let _ = write!(hint, "; lost with the old one: {}", text::list(lost));
     }

@@ -129,8 +129,7 @@ impl Shared {
 
     /// Notes that a worker is gone that nothing had been asked of yet, and forgets it.
     fn say_lost(&self, death: &Death, when: &str) {
-        self.forget_worker();
-        let lost = self.cells_lost();
+        let lost = self.lose_worker();
         let during = if death.doing.is_empty() { String::new() } else { format!(" while {}", death.doing) };
         let line = format!(
             "note: the worker {}{during} {when}; {}\n",
@@ -194,6 +193,31 @@ impl Shared {
         self.screen.stream(Stream::Stderr, &format!("{line}\n"));
     }
 
+    /// Forgets a worker that died; what nobody can find again: variables of cells, and values that no disk can keep.
+    fn lose_worker(&self) -> Vec<String> {
+        let values: Vec<String> = {
+            let knowledge = self.knowledge();
+            let has_value =
+                |name: &&String| knowledge.mirror.nodes.get(*name).is_some_and(|it| is_fresh(&it.state));
+            knowledge.only_in_memory.iter().filter(has_value).cloned().collect()
+        };
+        self.forget_worker();
+        let mut lost = self.cells_lost();
+        lost.extend(values);
+        lost
+    }
+
+    /// Before a worker is ended that nothing is asked of: what it computed last may not be on the disk yet.
+    pub fn settle_results(&self) {
+        if !matches!(self.interrupts.phase(), Phase::Idle | Phase::Working) {
+            return;
+        }
+        let worker = self.link().worker.clone().filter(|it| it.is_alive());
+        if let Some(worker) = worker {
+            worker.settle();
+        }
+    }
+
     /// Drops what is left of a worker: its values are gone. False if there was none.
     pub fn forget_worker(&self) -> bool {
         let old = {
@@ -245,6 +269,7 @@ impl Shared {
                 }
                 knowledge.mirror.stale(&accepted.dropped, &revision.graph);
                 knowledge.types = accepted.types;
+                knowledge.only_in_memory = accepted.only_in_memory;
                 drop(knowledge);
                 self.link().committed = Some(revision.clone());
                 Ok(Ok(worker))
@@ -262,8 +287,7 @@ impl Shared {
     /// what it was needed, as in "while `total` was computed".
     pub fn died(&self, death: &Death, work: &str) -> crate::engine::CellError {
         let running = self.knowledge().mirror.running();
-        self.forget_worker();
-        let lost = self.cells_lost();
+        let lost = self.lose_worker();
         if self.interrupts.is_pressed() {
             return errors::killed(&running, &lost);
         }

@@ -50,6 +50,7 @@ impl Execution<'_> {
         if let Some(cells) = cells {
             cells.reset();
         }
+        self.shared.settle_results();
         self.shared.forget_worker();
         let mut knowledge = self.shared.knowledge();
         knowledge.mirror = Mirror::default();
@@ -61,7 +62,12 @@ impl Execution<'_> {
         } else {
             format!("; still watching {}", watched.join(", "))
         };
-        self.show(format!("restarted: all values and variables are gone{kept}"), None);
+        self.show(
+            format!(
+                "restarted: all variables are gone, values are found in the store or computed again{kept}"
+            ),
+            None,
+        );
         Ok(())
     }
 }

@@ -11,7 +11,6 @@
 //! that gives none, or speaks nonsense, is ended and the call is told why.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ffi::OsString;
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::AsFd;
@@ -26,13 +25,13 @@ use std::time::{Duration, Instant};
 
 use brooklet_graph::graph::{Graph, Literals};
 use brooklet_graph::wire::{
-    self, CacheOrder, CacheReport, Event, Failure, FromWorker, MimeBundle, Outcome, Refusal, Run, ToWorker,
-    VERSION,
+    self, Event, Failure, FromWorker, MimeBundle, Outcome, Refusal, Run, ToWorker, VERSION,
 };
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use super::death::{Death, describe};
 use super::entry::PROTOCOL_FD;
+use super::environment;
 use super::output::{self, Marks, Piece};
 use crate::build::image::Image;
 use crate::engine::Stream;
@@ -60,11 +59,6 @@ const QUICK: Duration = Duration::from_secs(20);
 const END_GRACE: Duration = Duration::from_secs(2);
 /// In the worker's environment, and in that of all forks of it: which worker it is.
 const TAG: &str = "BROOKLET_WORKER";
-/// How the worker's allocator is set: columns come and go, and a fresh page costs more than the arithmetic on it. So
-/// freed pages are kept for ten seconds, large ones too, and then left to the system, which takes them when it needs
-/// them (`MADV_FREE`); that goes on while nothing runs.
-const ALLOCATOR: &str =
-    "oversize_threshold:0,narenas:2,dirty_decay_ms:10000,muzzy_decay_ms:-1,background_thread:true";
 
 /// Who wants to know what happens in the worker. Called from the reader threads; must not block for long.
 pub trait Listener: Send + Sync {
@@ -85,6 +79,8 @@ pub struct Committed {
     pub types: BTreeMap<String, String>,
     /// Nodes whose values were dropped because their types may have changed.
     pub dropped: Vec<String>,
+    /// Nodes whose values are gone with the worker.
+    pub only_in_memory: Vec<String>,
 }
 
 /// The end of a Rust cell.
@@ -139,16 +135,11 @@ struct Answers {
 
 /// What an answer belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
+pub(super) enum Key {
     Hello,
     Commit(u64),
     Request(u64),
     Interrupt,
-}
-
-/// What the person who started the kernel says in the environment, or else our own word.
-fn of_user(name: &str, ours: &str) -> OsString {
-    std::env::var_os(name).unwrap_or_else(|| ours.into())
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -180,8 +171,7 @@ impl Worker {
             .current_dir(base)
             .env("LD_LIBRARY_PATH", std::env::join_paths(search).unwrap_or_default())
             .env(TAG, &tag)
-            .env("MALLOC_CONF", of_user("MALLOC_CONF", ALLOCATOR))
-            .env("POLARS_AUTO_STREAMING", of_user("POLARS_AUTO_STREAMING", "1"))
+            .envs(environment::settings())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -249,7 +239,9 @@ impl Worker {
             graph: graph.clone(),
         });
         match self.answer(&answer, Some(QUICK))? {
-            FromWorker::Committed { types, dropped, .. } => Ok(Ok(Committed { types, dropped })),
+            FromWorker::Committed { types, dropped, only_in_memory, .. } => {
+                Ok(Ok(Committed { types, dropped, only_in_memory }))
+            }
             FromWorker::Refused { problem, .. } => Ok(Err(problem)),
             other => Err(self.confused(&other)),
         }
@@ -283,23 +275,6 @@ impl Worker {
         self.send(ToWorker::Check { request, targets, inputs, overrides });
         match self.answer(&answer, None)? {
             FromWorker::Checked { problems, .. } => Ok(problems),
-            other => Err(self.confused(&other)),
-        }
-    }
-
-    /// Has results kept in a directory too. `identity` says what the code is compiled with.
-    pub fn keep_results(&self, directory: &Path, identity: &str) {
-        let directory = directory.to_string_lossy().into_owned();
-        self.send(ToWorker::Store { directory, identity: identity.to_owned() });
-    }
-
-    /// What is kept, after something was done to it.
-    pub fn cache(&self, order: &CacheOrder) -> Result<Result<CacheReport, String>, Death> {
-        let request = self.number();
-        let answer = self.call(Key::Request(request));
-        self.send(ToWorker::Cache { request, order: order.clone() });
-        match self.answer(&answer, None)? {
-            FromWorker::Cache { answer, .. } => Ok(answer),
             other => Err(self.confused(&other)),
         }
     }
@@ -386,18 +361,18 @@ impl Worker {
         }
     }
 
-    fn number(&self) -> u64 {
+    pub(super) fn number(&self) -> u64 {
         self.next_request.fetch_add(1, Ordering::SeqCst)
     }
 
     /// A new call, of which nothing is known yet.
-    fn call(&self, key: Key) -> Receiver<FromWorker> {
+    pub(super) fn call(&self, key: Key) -> Receiver<FromWorker> {
         locked(&self.shared.last_words).clear();
         self.shared.begun.store(false, Ordering::SeqCst);
         self.shared.expect(key)
     }
 
-    fn send(&self, message: ToWorker) {
+    pub(super) fn send(&self, message: ToWorker) {
         // A worker that is gone takes nothing, and its end is told by the answers.
         let _ = self.shared.to_worker.send(message);
     }
@@ -426,7 +401,11 @@ impl Worker {
     }
 
     /// Waits for an answer as long as the worker shows that it lives, and at most for the time.
-    fn answer(&self, from: &Receiver<FromWorker>, at_most: Option<Duration>) -> Result<FromWorker, Death> {
+    pub(super) fn answer(
+        &self,
+        from: &Receiver<FromWorker>,
+        at_most: Option<Duration>,
+    ) -> Result<FromWorker, Death> {
         let started = Instant::now();
         let (mut silent, mut resumed) = (0, 0);
         loop {
@@ -474,7 +453,7 @@ impl Worker {
     }
 
     /// An answer that fits no question means that the two sides differ: there is no going on.
-    fn confused(&self, answer: &FromWorker) -> Death {
+    pub(super) fn confused(&self, answer: &FromWorker) -> Death {
         self.give_up(format!("answered out of turn: {answer:?}"))
     }
 }
