@@ -1,6 +1,6 @@
 """Runs one pipeline in Brooklet and in Hamilton with Python's polars, by turns, and prints the ratio, node by node.
 
-    python3 benches/pipeline.py [--rows N] [--turns N] [--environment NAME=VALUE]… [--json]
+    python3 benches/pipeline.py [--rows N] [--turns N] [--environment NAME=VALUE]… [--without-store] [--json]
 
 Both stay alive and warm, read the same Parquet file and do the same operations, each as its users write them. The
 hard part is to have both compute everything in every turn, and the same: a rate that is another one in each turn
@@ -279,8 +279,10 @@ class Turn:
 class Brooklet:
     """A kernel that watches the pipeline; a turn is a cell, as long as a client waits for it."""
 
-    def __init__(self, directory, data, environment):
+    def __init__(self, directory, data, environment, stores=True):
         (directory / "pipeline.rs").write_text(TRANSFORMS)
+        if not stores:
+            (directory / ".brooklet").write_text("in the place of the store")
         self.kernel = Kernel(directory, environment=environment)
         self.kernel.ok("%watch pipeline.rs", PATIENCE)
         self.kernel.ok(f"%input path={json.dumps(str(data))}")
@@ -438,6 +440,7 @@ def main():
     parser.add_argument("--rows", type=int, default=5_000_000)
     parser.add_argument("--turns", type=int, default=7, help="of each, after one that warms up")
     parser.add_argument("--environment", type=setting, action="append", default=[], metavar="NAME=VALUE", help="for the kernel alone; may be repeated")
+    parser.add_argument("--without-store", action="store_true", help="results are kept in memory alone")
     parser.add_argument("--json", action="store_true", help="print numbers, in seconds")
     options = parser.parse_args()
     if options.rows < 1 or options.turns < 1:
@@ -452,7 +455,7 @@ def main():
         subprocess.run([executable(), "install", "--prefix", directory / "prefix"], check=True, capture_output=True)
         os.environ["JUPYTER_PATH"] = str(directory / "prefix" / "share" / "jupyter")
         hamilton = stack.enter_context(contextlib.closing(Hamilton(directory, data)))
-        brooklet = stack.enter_context(contextlib.closing(Brooklet(directory, data, environment)))
+        brooklet = stack.enter_context(contextlib.closing(Brooklet(directory, data, environment, not options.without_store)))
         found = result(by_turns(brooklet, hamilton, options.turns))
     about = {"rows": options.rows, "turns": options.turns, "cores": os.cpu_count(), "machine": platform.machine(), "environment": environment, "versions": hamilton.versions}
     if options.json:
