@@ -286,7 +286,9 @@ impl Worker {
         let store = self.driver.store();
         match order {
             CacheOrder::Nothing => {}
-            CacheOrder::Clear { nodes } => store.clear(&nodes).map_err(|it| it.to_string())?,
+            CacheOrder::Clear { nodes } => {
+                self.driver.clear_results(&nodes).map_err(|it| it.to_string())?;
+            }
             CacheOrder::Pin { nodes } => store.pin(&nodes),
             CacheOrder::Unpin { nodes } => store.unpin(&nodes),
             CacheOrder::Limit { memory, disk } => store.limit(memory, disk),

@@ -121,7 +121,8 @@ pub fn parse_cached(
         facts.push(fingerprint::FileFacts { text, facts: of_file, directory, known_modules });
     }
     let structs: Vec<&[fields::Struct]> = read.iter().map(|it| it.structs.as_slice()).collect();
-    let borrowing: BTreeSet<String> = read.iter().flat_map(|it| &it.borrowing).cloned().collect();
+    let mut borrowing: BTreeSet<String> = read.iter().flat_map(|it| &it.borrowing).cloned().collect();
+    types::with_other_names(&mut borrowing);
     let same_borrowing = borrowing == cache.borrowing;
     let before = std::mem::take(&mut cache.specs);
     let mut files: Vec<Arc<FileSpec>> = Vec::with_capacity(read.len());

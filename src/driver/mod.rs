@@ -251,6 +251,19 @@ impl Driver {
         &mut self.store
     }
 
+    /// Forgets results of some nodes, or all.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written anew.
+    pub fn clear_results(&mut self, nodes: &[String]) -> std::io::Result<()> {
+        let mut keys = Vec::new();
+        for index in nodes.iter().filter_map(|it| self.committed.find(it)) {
+            let key = self.records[index].as_ref().and_then(|it| it.key);
+            keys.extend(key.zip(self.committed.nodes[index].call.as_ref().map(|it| it.output)));
+        }
+        self.store.clear(nodes, &keys)
+    }
+
     /// What is kept of the present graph, and of everything.
     pub fn kept_report(&mut self) -> CacheReport {
         let nodes: Vec<_> = self

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use brooklet_graph::wire::Event;
+use brooklet_graph::wire::{Event, Failure};
 
 use super::commit::{Call, Ready, Shape};
 use super::given::{Prepared, Target, WrittenValues};
@@ -66,8 +66,16 @@ impl Driver {
             run.announce();
             run.go();
             let (states, targets, differs) = (run.states, run.targets, run.differs);
-            if differs && attempt < RESTARTS && !report.interrupted && report.failures.is_empty() {
+            if !differs.is_empty() && attempt < RESTARTS && !report.interrupted {
+                // What failed fails again.
+                report.failures.clear();
+                report.warnings.clear();
                 continue;
+            }
+            let mixed = self.downstream_of_all(&differs);
+            for index in (0..mixed.len()).filter(|it| mixed[*it]) {
+                let because = "it may be of an earlier value".to_owned();
+                events(Event::DidSkip { node: self.committed.name(index).to_owned(), because });
             }
             let mut asked_for = Vec::new();
             for target in targets {
@@ -75,6 +83,16 @@ impl Driver {
                     Target::Plain(name, value) => report.values.push((name, value)),
                     Target::Node(index) => {
                         let State::Has(computed) = &states[index] else { continue };
+                        if mixed[index] {
+                            report.failures.push(Failure {
+                                kind: "Unsteady".to_owned(),
+                                node: self.committed.name(index).to_owned(),
+                                message: "what it depends on gives another value each time it runs"
+                                    .to_owned(),
+                                ..Failure::default()
+                            });
+                            continue;
+                        }
                         report.values.push((self.committed.name(index).to_owned(), computed.value.clone()));
                         let key = self.records[index].as_ref().and_then(|it| it.key);
                         asked_for.extend(key.map(|it| (it, computed.value.ops())));
@@ -89,6 +107,18 @@ impl Driver {
             events(Event::DidWarn { node: String::new(), message });
         }
         report
+    }
+
+    /// By node: whether it depends on one of these.
+    fn downstream_of_all(&self, nodes: &[usize]) -> Vec<bool> {
+        let mut below = vec![false; self.committed.nodes.len()];
+        if !nodes.is_empty() {
+            for (index, node) in self.committed.nodes.iter().enumerate() {
+                below[index] =
+                    node.feeds.iter().filter_map(|it| it.from).any(|it| below[it] || nodes.contains(&it));
+            }
+        }
+        below
     }
 
     /// Says of a run that cannot start which nodes cannot be had: values of theirs from before are not current.
@@ -135,8 +165,8 @@ struct Running<'a> {
     lacking: HashMap<usize, usize>,
     /// The version on record of each node that is computed after all.
     expected: HashMap<usize, Version>,
-    /// A value that was computed after all is another one: what was reused by the old one may not be current.
-    differs: bool,
+    /// Nodes that were computed after all and have another value: what was reused by the old one may not be current.
+    differs: Vec<usize>,
     events: &'a mut dyn FnMut(Event),
     report: &'a mut Report,
 }
@@ -176,7 +206,7 @@ impl<'a> Running<'a> {
             parked: HashMap::new(),
             lacking: HashMap::new(),
             expected: HashMap::new(),
-            differs: false,
+            differs: Vec::new(),
             events,
             report,
         }
@@ -297,7 +327,12 @@ impl<'a> Running<'a> {
 
     /// Reads a value that is only known. False if it is not there.
     fn obtain(&mut self, index: usize) -> bool {
-        let State::Known { key, .. } = &self.states[index] else { return true };
+        let key = match &self.states[index] {
+            State::Has(_) | State::Absent => return true,
+            State::Known { key, .. } => key,
+            // It is computed after all, or that has failed.
+            _ => return false,
+        };
         let node = &self.driver.committed.nodes[index];
         let Some(call) = &node.call else { return true };
         match self.driver.store.load(key, call.output, &node.names) {
@@ -316,7 +351,11 @@ impl<'a> Running<'a> {
         self.ready.extend(twins.into_iter().map(Reverse));
         let feeds: Vec<usize> =
             self.driver.committed.nodes[index].feeds.iter().filter_map(|it| it.from).collect();
+        let has_failed = feeds.iter().any(|it| matches!(self.states[*it], State::Failed { .. }));
         let missing: BTreeSet<usize> = feeds.into_iter().filter(|it| self.is_to_come(*it)).collect();
+        if has_failed || missing.is_empty() {
+            return self.ready.push(Reverse(index));
+        }
         self.lacking.insert(index, missing.len());
         for from in missing {
             self.parked.entry(from).or_default().push(index);
@@ -324,10 +363,22 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// Whether a node has no value yet, and is known or computed after all.
+    /// Whether a node has no value yet and will have one: it is known, or is being computed after all.
     fn is_to_come(&self, index: usize) -> bool {
-        matches!(self.states[index], State::Known { .. })
-            || (self.expected.contains_key(&index) && !matches!(self.states[index], State::Has(_)))
+        match self.states[index] {
+            State::Known { .. } => true,
+            State::Waiting(_) | State::Running { .. } => self.expected.contains_key(&index),
+            _ => false,
+        }
+    }
+
+    /// The version on record of a node that is being computed after all.
+    fn expected_of(&self, from: Option<usize>) -> Option<Version> {
+        let from = from?;
+        match self.states[from] {
+            State::Waiting(_) | State::Running { .. } => self.expected.get(&from).copied(),
+            _ => None,
+        }
     }
 
     /// Queues a node that was known.
@@ -361,7 +412,7 @@ impl<'a> Running<'a> {
         match feed.from.map(|it| &self.states[it]) {
             Some(State::Has(computed)) => Some(computed.version),
             Some(State::Known { known, .. }) => Some(known.version),
-            _ => self.written.get(&(index, at)).map(|it| it.version),
+            _ => self.expected_of(feed.from).or_else(|| self.written.get(&(index, at)).map(|it| it.version)),
         }
     }
 
@@ -508,7 +559,9 @@ impl<'a> Running<'a> {
         self.states[index] = state;
         if let Some(expected) = self.expected.get(&index) {
             // Its dependents were told when it was known; now those go on that take the value itself.
-            self.differs |= matches!(&self.states[index], State::Has(it) if it.version != *expected);
+            if matches!(&self.states[index], State::Has(it) if it.version != *expected) {
+                self.differs.push(index);
+            }
             for waiting in self.parked.remove(&index).unwrap_or_default() {
                 if let Some(lacking) = self.lacking.get_mut(&waiting) {
                     *lacking -= 1;
@@ -579,6 +632,11 @@ impl<'a> Running<'a> {
             match feed.from.map(|it| &self.states[it]) {
                 Some(State::Has(computed)) => Some(computed.version),
                 Some(State::Known { known, .. }) => Some(known.version),
+                Some(State::Waiting(_) | State::Running { .. })
+                    if feed.from.is_some_and(|it| self.expected.contains_key(&it)) =>
+                {
+                    feed.from.and_then(|it| self.expected.get(&it).copied())
+                }
                 _ => self.written.get(&(index, at)).map(|it| it.version),
             }
         };

@@ -43,6 +43,8 @@ pub struct Disk {
     /// What the ledger holds, as far as it was read, each with the number of its line: the last line of a key counts.
     known: HashMap<Version, (u64, Entry)>,
     lines: u64,
+    /// Lines without a value since old ones were forgotten.
+    light: usize,
     ledger: Option<Reader>,
     /// Lines that were not as written, so far.
     pub damaged: usize,
@@ -71,7 +73,8 @@ impl Disk {
         let directory = directory.join(STAMP);
         fs::create_dir_all(directory.join("values"))?;
         let files = Files { ledger: directory.join("ledger"), directory: directory.join("values") };
-        let mut disk = Disk { directory, files, known: HashMap::new(), lines: 0, ledger: None, damaged: 0 };
+        let mut disk =
+            Disk { directory, files, known: HashMap::new(), lines: 0, light: 0, ledger: None, damaged: 0 };
         disk.files.append("")?;
         disk.refresh();
         disk.compact();
@@ -131,8 +134,9 @@ impl Disk {
     /// them is forgotten, which makes them misses.
     pub fn learn(&mut self, entry: Entry) {
         self.lines += 1;
+        self.light += usize::from(entry.file.is_none());
         self.known.insert(entry.key, (self.lines, entry));
-        if self.known.len() > 2 * LIGHT {
+        if self.light > 2 * LIGHT {
             self.forget_old_lines();
         }
     }
@@ -144,6 +148,7 @@ impl Disk {
         light.sort_unstable();
         let oldest = light.len().checked_sub(LIGHT).map_or(0, |it| light[it]);
         self.known.retain(|_, it| it.1.file.is_some() || it.0 >= oldest);
+        self.light = light.len().min(LIGHT);
     }
 
     /// Knows that the value of a key is not there, though its version is.
@@ -185,7 +190,10 @@ impl Disk {
     /// As the system says.
     pub fn clear(&mut self, is_meant: impl Fn(&Entry) -> bool) -> io::Result<usize> {
         self.refresh();
-        let (gone, kept): (Vec<Entry>, Vec<Entry>) = self.known.drain().map(|it| it.1.1).partition(is_meant);
+        let mut all: Vec<&(u64, Entry)> = self.known.values().collect();
+        all.sort_by_key(|it| it.0);
+        let (gone, kept): (Vec<Entry>, Vec<Entry>) =
+            all.into_iter().map(|it| it.1.clone()).partition(is_meant);
         let lines: String = kept.iter().map(Entry::line).collect();
         let mut new = tempfile::NamedTempFile::new_in(&self.directory)?;
         new.write_all(lines.as_bytes())?;

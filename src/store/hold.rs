@@ -6,7 +6,7 @@
 //! checked when it is read.
 
 use std::sync::Once;
-use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 
 /// How long a fault waits.
 const PATIENCE_MILLISECONDS: u32 = 2_000;
@@ -17,6 +17,8 @@ const FAULTS: [libc::c_int; 5] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, lib
 static PENDING: AtomicUsize = AtomicUsize::new(0);
 /// The thread that writes: its own faults wait for nothing.
 static WRITER: AtomicI32 = AtomicI32::new(0);
+/// Faults are held in this process.
+static IS_HELD: AtomicBool = AtomicBool::new(false);
 
 pub fn more() {
     PENDING.fetch_add(1, Ordering::SeqCst);
@@ -74,13 +76,33 @@ extern "C" fn fault(signal: libc::c_int, _: *mut libc::siginfo_t, _: *mut libc::
     }
 }
 
+/// What a handler needs, and what it calls.
+const STACK: usize = 64 << 10;
+
+/// Gives this thread a stack for handlers, so that an overflow of its own can wait as well. std does that for the
+/// executable's threads only, and the image has a std of its own. For the life of the process.
+#[allow(unsafe_code)]
+pub fn guard_this_thread() {
+    if !IS_HELD.load(Ordering::SeqCst) {
+        return;
+    }
+    let stack = Box::leak(vec![0u8; STACK].into_boxed_slice());
+    // SAFETY: the memory is this thread's and is never freed.
+    unsafe {
+        let stack = libc::stack_t { ss_sp: stack.as_mut_ptr().cast(), ss_flags: 0, ss_size: STACK };
+        libc::sigaltstack(&raw const stack, std::ptr::null_mut());
+    }
+}
+
 /// Has faults and the end of this process wait for what is being written, from now on. For a worker: a program's
 /// signals are its own.
 #[allow(unsafe_code)]
 pub fn hold_faults() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // SAFETY: the handler does what is allowed in one, on the stack that std sets up for overflows.
+        IS_HELD.store(true, Ordering::SeqCst);
+        guard_this_thread();
+        // SAFETY: the handler does what is allowed in one, on a stack of its own where the thread has one.
         unsafe {
             for (at, signal) in FAULTS.into_iter().enumerate() {
                 let mut before: libc::sigaction = std::mem::zeroed();

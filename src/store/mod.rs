@@ -22,7 +22,7 @@ use std::sync::atomic::Ordering;
 use brooklet_graph::wire::{CacheReport, KeptNode, Summary};
 
 pub use format::{Framed, Storing};
-pub use hold::hold_faults;
+pub use hold::{guard_this_thread, hold_faults};
 
 use crate::executor::{Computed, StepNames};
 use crate::value::{Ops, Value};
@@ -37,6 +37,8 @@ const READ_MILLISECONDS: f64 = 0.1;
 const READ_BYTES: f64 = 1e6;
 /// A value that was asked for is written however soon it was computed, if it has at most so many bytes.
 const SMALL: usize = 1 << 20;
+/// Values of this size are written however little memory there is.
+const MIDDLING: usize = 256 << 20;
 /// Of the machine's memory, as much as one part in so many.
 const SHARE: usize = 4;
 /// What all values on the disk may take.
@@ -142,7 +144,7 @@ impl Store {
         ops: &'static Ops,
         names: &Arc<StepNames>,
     ) -> Option<Arc<Computed>> {
-        if let Some(computed) = self.memory.get(key) {
+        if let Some(computed) = self.memory.get(key).filter(|it| it.value.type_id() == ops.type_id) {
             return Some(computed.clone());
         }
         let writer = self.disk.as_ref()?;
@@ -203,15 +205,30 @@ impl Store {
         self.memory.insert(key, computed.clone(), names, milliseconds);
         let Some(writer) = self.disk.as_ref().filter(|it| !it.shared.is_off()) else { return };
         let light = Light { key, computed: computed.clone(), names: names.clone(), milliseconds };
-        let is_dear = || {
-            let bytes = self.memory.peek(&key).map_or(0, memory::Kept::bytes);
-            milliseconds >= READ_MILLISECONDS + bytes as f64 / READ_BYTES
-        };
-        if milliseconds >= READ_MILLISECONDS && computed.value.ops().storing.is_some() && is_dear() {
+        if milliseconds < READ_MILLISECONDS {
+            return self.light.push(light);
+        }
+        let bytes = self.memory.peek(&key).map_or(0, memory::Kept::bytes);
+        if milliseconds >= read_milliseconds(bytes) && self.may_be_written(writer, &light, bytes) {
             writer.hand_over(Job::Value(light.entry(&self.compiled), computed.value.clone()));
         } else {
-            self.light.push(light);
+            // At once: what took its time is not to be forgotten with a run that ends badly.
+            writer.hand_over(Job::Lines(vec![light], self.compiled.clone()));
         }
+    }
+
+    /// Whether a value can and should be written. Not one that would take half of the memory once more. And not one of
+    /// a type of the user's whose line stands there without a file: that it was tried and did not come to its end may
+    /// be what its `Serialize` does to the process.
+    fn may_be_written(&self, writer: &Writer, light: &Light, bytes: usize) -> bool {
+        let ops = light.computed.value.ops();
+        let was_tried = || {
+            let key = self.compiled.disk_key(&light.key, ops);
+            writer.shared.disk().get(&key).is_some_and(|it| it.file.is_none())
+        };
+        ops.storing.is_some()
+            && bytes <= self.memory.budget.max(MIDDLING) / 2
+            && (ops.from_image || !was_tried())
     }
 
     /// A run is over: what it asked for is written too, and what is too much goes.
@@ -222,14 +239,16 @@ impl Store {
             let disk_key = self.disk_key(key, ops);
             let Some(writer) = self.disk.as_ref().filter(|it| !it.shared.is_off()) else { break };
             let is_written = writer.shared.disk().get(&disk_key).is_some_and(|it| it.file.is_some());
-            if ops.storing.is_some() && !is_written && kept.bytes() <= SMALL {
+            if !is_written && kept.bytes() <= SMALL {
                 let light = Light {
                     key: *key,
                     computed: kept.computed.clone(),
                     names: kept.names.clone(),
                     milliseconds: kept.milliseconds,
                 };
-                writer.hand_over(Job::Value(light.entry(&self.compiled), kept.computed.value.clone()));
+                if self.may_be_written(writer, &light, kept.bytes()) {
+                    writer.hand_over(Job::Value(light.entry(&self.compiled), kept.computed.value.clone()));
+                }
             }
         }
         self.sweep();
@@ -252,7 +271,8 @@ impl Store {
             let is_known = || match disk {
                 Some(writer) if !writer.shared.is_off() => {
                     let key = self.compiled.disk_key(key, kept.computed.value.ops());
-                    writer.shared.disk().get(&key).is_some()
+                    let has_file = writer.shared.disk().get(&key).is_some_and(|it| it.file.is_some());
+                    has_file || kept.milliseconds < read_milliseconds(kept.bytes())
                 }
                 _ => true,
             };
@@ -327,16 +347,21 @@ impl Store {
         }
     }
 
-    /// Forgets results of some nodes, or all.
+    /// Forgets results of some nodes, or all. `keys` are what the nodes were found by last: a result bears the name of
+    /// the node that it was computed for first.
     ///
     /// # Errors
     /// If the ledger cannot be written anew.
-    pub fn clear(&mut self, nodes: &[String]) -> io::Result<()> {
+    pub fn clear(&mut self, nodes: &[String], keys: &[(Version, &'static Ops)]) -> io::Result<()> {
         self.settle();
         let is_meant = |node: &str| nodes.is_empty() || nodes.iter().any(|it| it == node);
         self.memory.retain(|it| !is_meant(it.node()));
+        keys.iter().for_each(|it| drop(self.memory.remove(&it.0)));
+        let keys: BTreeSet<Version> = keys.iter().map(|it| self.disk_key(&it.0, it.1)).collect();
         match &self.disk {
-            Some(writer) => writer.shared.disk().clear(|it| is_meant(&it.node)).map(drop),
+            Some(writer) => {
+                writer.shared.disk().clear(|it| is_meant(&it.node) || keys.contains(&it.key)).map(drop)
+            }
             None => Ok(()),
         }
     }
@@ -360,7 +385,7 @@ impl Store {
                     .map(|it| it.milliseconds)
                     .or(on_disk.map(|it| it.milliseconds)),
                 is_pinned: self.pinned.contains(node),
-                only_in_memory: self.only_in_memory(ops),
+                only_in_memory: self.only_in_memory(node, ops),
             });
         }
         let disk = self.disk.as_ref();
@@ -377,8 +402,8 @@ impl Store {
         }
     }
 
-    /// Why values of a type stay in memory; empty if they do not.
-    fn only_in_memory(&self, ops: &Ops) -> String {
+    /// Why a node's value stays in memory; empty if they do not.
+    fn only_in_memory(&self, node: &str, ops: &Ops) -> String {
         if ops.storing.is_none() {
             return if ops.from_image {
                 "it is a plan or cannot be told apart by its content".to_owned()
@@ -388,7 +413,7 @@ impl Store {
         }
         let unstorable: BTreeMap<String, String> =
             self.disk.as_ref().map(|it| it.shared.unstorable()).unwrap_or_default();
-        unstorable.get(&crate::value::short_type_name(ops.name)).cloned().unwrap_or_default()
+        unstorable.get(node).cloned().unwrap_or_default()
     }
 }
 
@@ -440,6 +465,11 @@ impl Light {
             file: None,
         }
     }
+}
+
+/// What it takes to read a value of so many bytes.
+fn read_milliseconds(bytes: usize) -> f64 {
+    READ_MILLISECONDS + bytes as f64 / READ_BYTES
 }
 
 /// The memory that this process may use: the machine's, or less where a control group says so.

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
@@ -18,11 +19,15 @@ use super::hold;
 use super::{Compiled, Light};
 use crate::foreign;
 use crate::panics;
-use crate::value::{Value, short_type_name};
+use crate::value::Value;
 use crate::version::Version;
 
 /// So many bytes are written between two looks at the budget.
 const LOOK: u64 = 64 << 20;
+/// As the thread that runs nodes: a value that could be made can be written.
+const STACK: usize = 64 << 20;
+/// So long it is waited for what is being written, when somebody asks what is kept.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// Where code of the user's is announced that runs on this thread.
 const LANE: &str = "store";
 
@@ -49,7 +54,7 @@ pub struct Shared {
 struct Notes {
     /// Told at the next occasion.
     warnings: Vec<String>,
-    /// Types that stay in memory, and why.
+    /// Nodes whose values stay in memory, and why.
     unstorable: BTreeMap<String, String>,
 }
 
@@ -79,7 +84,7 @@ impl Shared {
         warnings
     }
 
-    /// Types whose values stay in memory, with the reason.
+    /// Nodes whose values stay in memory, with the reason.
     pub fn unstorable(&self) -> BTreeMap<String, String> {
         self.notes().unstorable.clone()
     }
@@ -95,8 +100,8 @@ impl Shared {
         }
     }
 
-    fn cannot_store(&self, ty: &str, why: String) {
-        self.notes().unstorable.insert(short_type_name(ty), why);
+    fn cannot_store(&self, node: &str, why: String) {
+        self.notes().unstorable.insert(node.to_owned(), why);
     }
 }
 
@@ -122,7 +127,7 @@ impl Writer {
         let of_thread = shared.clone();
         let thread = thread::Builder::new()
             .name("brooklet-store".to_owned())
-            .stack_size(foreign::STACK)
+            .stack_size(STACK)
             .spawn(move || work(&of_thread, &queue))?;
         Ok(Writer { shared, jobs: Some(jobs), thread: Some(thread) })
     }
@@ -138,7 +143,7 @@ impl Writer {
     pub fn settle(&self) {
         let (done, wait) = crossbeam_channel::bounded(1);
         self.hand_over(Job::Settle(done));
-        let _ = wait.recv();
+        let _ = wait.recv_timeout(PATIENCE);
     }
 }
 
@@ -153,7 +158,8 @@ impl Drop for Writer {
 
 fn work(shared: &Shared, queue: &Receiver<Job>) {
     hold::this_thread_writes();
-    let mut written = 0;
+    // What others wrote counts too, and what was left behind.
+    let mut written = LOOK;
     for job in queue {
         match job {
             Job::Settle(done) => drop(done.send(())),
@@ -188,16 +194,20 @@ fn note(shared: &Shared, entries: Vec<Entry>) {
 /// Writes a value and its entry; the bytes written.
 fn write(shared: &Shared, entry: Entry, value: &Value) -> u64 {
     let Some(storing) = value.ops().storing else { return 0 };
-    let bytes = match panics::catch(|| bytes_of(&storing, value)) {
+    if !value.ops().from_image {
+        // Before: should code of the user's end the process, the line says that it was tried.
+        note(shared, vec![entry.clone()]);
+    }
+    let bytes = match panics::catch(|| bytes_of(&storing, value, entry.version)) {
         Ok(Ok(bytes)) => bytes,
         Ok(Err(why)) => {
-            shared.cannot_store(value.ops().name, why);
+            shared.cannot_store(&entry.node, why);
             note(shared, vec![entry]);
             return 0;
         }
         Err(panic) => {
             foreign::take_fault();
-            shared.cannot_store(value.ops().name, format!("a panic while it was written: {}", panic.message));
+            shared.cannot_store(&entry.node, format!("a panic while it was written: {}", panic.message));
             note(shared, vec![entry]);
             return 0;
         }
@@ -212,16 +222,14 @@ fn write(shared: &Shared, entry: Entry, value: &Value) -> u64 {
     file.bytes
 }
 
-/// The value's bytes, if they are the value.
-fn bytes_of(storing: &Storing, value: &Value) -> Result<Vec<u8>, String> {
+/// The value's bytes, if they are the value: they are read back and compared, by the version where the type has one.
+fn bytes_of(storing: &Storing, value: &Value, version: Version) -> Result<Vec<u8>, String> {
     let bytes = value.foreign_in(LANE, "stored", storing.save)?;
-    // What has a version is held against it when it is read; the others have nothing but this.
-    if let Some(equal) = storing.equal {
-        let read = value.foreign_in(LANE, "read back", |_| (storing.load)(&bytes))?;
-        let again = Value::from_data(read, value.ops());
-        if !value.foreign_in(LANE, "compared", |it| equal(it, &**again.data())) {
-            return Err("what is read back is not equal to what was written".to_owned());
-        }
-    }
-    Ok(bytes)
+    let read = value.foreign_in(LANE, "read back", |_| (storing.load)(&bytes))?;
+    let again = Value::from_data(read, value.ops());
+    let is_same = match storing.equal {
+        Some(equal) => value.foreign_in(LANE, "compared", |it| equal(it, &**again.data())),
+        None => again.version() == Some(version),
+    };
+    if is_same { Ok(bytes) } else { Err("what is read back is not equal to what was written".to_owned()) }
 }

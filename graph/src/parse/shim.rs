@@ -329,9 +329,6 @@ fn part_shim(writer: &mut Writer, number: usize, function: &FnSpec, part: &Part)
     writer.line(&format!("        let p = project(s, r.ty(), |it| &it.{});", raw(&part.of)), place());
     if !part.ty.as_deref().is_some_and(is_well_known) {
         writer.line("        probe_output!(s, p);", place());
-        if function.output_is_owned && part.ty.as_deref().is_some_and(|it| !it.contains(['&', '\''])) {
-            writer.line("        probe_store!(s, p);", place());
-        }
     }
     writer.line("        s.ready()?;", place());
     writer.line("        p.take(s)", place());

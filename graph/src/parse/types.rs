@@ -22,7 +22,25 @@ pub(super) fn borrowing(lexed: &Lexed<'_>, level: &Level) -> BTreeSet<String> {
             names.insert(lexed.text(name).to_owned());
         }
     }
+    // Another name for one, `use Name as Label`, may be for one of another file: it is resolved when all are read.
+    let words = (2..lexed.tokens.len()).filter(|it| lexed.is(it - 1, "as"));
+    names.extend(words.map(|it| format!("{} as {}", lexed.text(it - 2), lexed.text(it))));
     names
+}
+
+/// Adds the other names of borrowing types.
+pub(super) fn with_other_names(names: &mut BTreeSet<String>) {
+    loop {
+        let renamed = |it: &String| {
+            let (name, other) = it.split_once(" as ")?;
+            (names.contains(name) && !names.contains(other)).then(|| other.to_owned())
+        };
+        let more: Vec<String> = names.iter().filter_map(renamed).collect();
+        if more.is_empty() {
+            return;
+        }
+        names.extend(more);
+    }
 }
 
 /// Whether a type, as written, names nothing borrowed.
@@ -48,6 +66,7 @@ mod tests {
             "a.rs",
             "use crate::b::*;\npub fn one() -> Name { todo() }\npub fn two() -> Vec<Own> { todo() }\n\
              pub fn three() -> Result<HashMap<String, inner::Tag<'static>>, E> { todo() }\n\
+             use crate::b::Name as Label;\npub fn six() -> Label { todo() }\n\
              pub fn four() -> &'static str { todo() }\npub fn five() -> Alias { todo() }\n",
         ));
         sources.push(file(
@@ -57,6 +76,6 @@ mod tests {
         ));
         let parsed = parse(&sources, &[vec!["a".to_owned()], vec!["b".to_owned()]]);
         let owned: Vec<bool> = parsed.files[0].functions.iter().map(|it| it.output_is_owned).collect();
-        assert_eq!(owned, [false, true, false, false, false]);
+        assert_eq!(owned, [false, true, false, false, false, false]);
     }
 }

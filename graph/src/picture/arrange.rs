@@ -16,7 +16,7 @@ use super::order;
 use super::rank::Mesh;
 use super::relax::{self, Needs};
 use super::route::{self, Frame, Route};
-use super::view::{Kind, Orientation, View, ViewNode};
+use super::view::{Column, Kind, Orientation, View, ViewNode};
 
 /// Space around the whole picture.
 const MARGIN: f64 = 8.0;
@@ -102,7 +102,7 @@ struct NodeKey {
     kind: Kind,
     file: String,
     is_target: bool,
-    columns: usize,
+    columns: Vec<Column>,
 }
 
 fn key(view: &View) -> Key {
@@ -112,7 +112,7 @@ fn key(view: &View) -> Key {
         kind: it.kind,
         file: it.file.clone(),
         is_target: it.is_target,
-        columns: it.columns.len(),
+        columns: it.columns.clone(),
     };
     Key {
         orientation: view.orientation,

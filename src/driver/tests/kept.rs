@@ -89,3 +89,72 @@ fn without_room_in_memory_values_are_computed_or_read_again_and_are_right() {
         assert_eq!(version, *expected.get_or_insert(version), "{events}");
     }
 }
+
+#[test]
+fn all_that_takes_a_value_which_is_only_known_waits_for_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let flow = |code: &'static str| -> Vec<(&'static str, &'static str, &'static [&'static str])> {
+        vec![
+            ("model", "v1", &["a"]),
+            ("predict", code, &["model"]),
+            ("total", "v1", &["predict"]),
+            ("report", "v1", &["total"]),
+        ]
+    };
+    run(&mut next(directory.path(), &flow("v1")), &["report"], &[("a", "3")]);
+    // Two edited takers, of which one is a twin of the other.
+    let mut graph = graph(&flow("v2"));
+    let mut twin = graph.nodes["predict"].clone();
+    twin.name = "twin".to_owned();
+    graph.nodes.insert("twin".to_owned(), twin);
+    let mut other = graph.nodes["predict"].clone();
+    other.name = "other".to_owned();
+    other.fingerprint = "predict v3".to_owned();
+    graph.nodes.insert("other".to_owned(), other);
+    let mut driver = next(directory.path(), &[]);
+    driver.commit(graph, &table().functions, "types").unwrap();
+    let (events, report) = run(&mut driver, &["predict", "twin", "other", "report"], &[("a", "3")]);
+    assert!(report.failures.is_empty(), "{events}: {:?}", report.failures);
+    let values: Vec<Option<&i64>> = report.values[..3].iter().map(|it| it.1.get()).collect();
+    assert_eq!(values, [Some(&3); 3], "{events}");
+    assert_eq!(events.matches("model").count(), 2, "known, then computed once: {events}");
+    let one_of_two = |sign: &str| {
+        ["twin", "predict"]
+            .iter()
+            .filter(|it| events.split(' ').any(|word| word == format!("{sign}{it}")))
+            .count()
+    };
+    assert_eq!((one_of_two("+"), one_of_two(".")), (1, 1), "{events}");
+}
+
+#[test]
+fn a_node_that_is_computed_after_all_and_fails_takes_along_all_that_wait_for_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let nodes = |code: &'static str| -> Vec<(&'static str, &'static str, &'static [&'static str])> {
+        vec![("total", "v1", &["a"]), ("report", code, &["total"]), ("wants_text", "v1", &["report"])]
+    };
+    run(&mut next(directory.path(), &nodes("v1")), &["wants_text"], &[("a", "1")]);
+    // The same fingerprint, and a function that fails: as a node does that reads a file which is gone.
+    let mut failing = graph(&nodes("v2"));
+    failing.nodes["total"].function = "t::panics".to_owned();
+    let mut driver = next(directory.path(), &[]);
+    driver.commit(failing, &table().functions, "types").unwrap();
+    let (events, report) = run(&mut driver, &["wants_text"], &[("a", "1")]);
+    assert_eq!(events, "<a .total !total -report(total) -wants_text(total)");
+    assert_eq!(report.failures.len(), 1);
+}
+
+#[test]
+fn what_is_cleared_by_a_new_name_is_cleared() {
+    let directory = tempfile::tempdir().unwrap();
+    run(&mut next(directory.path(), TOTAL), &["total"], &[("a", "1")]);
+    let mut renamed = graph(&[("total", "v1", &["a"])]);
+    let mut node = renamed.nodes.shift_remove("total").unwrap();
+    node.name = "sum".to_owned();
+    renamed.nodes.insert("sum".to_owned(), node);
+    let mut driver = next(directory.path(), &[]);
+    driver.commit(renamed, &table().functions, "types").unwrap();
+    assert_eq!(run(&mut driver, &["sum"], &[("a", "1")]).0, "<a .sum");
+    driver.clear_results(&["sum".to_owned()]).unwrap();
+    assert_eq!(run(&mut driver, &["sum"], &[("a", "1")]).0, "<a =sum");
+}
