@@ -375,6 +375,15 @@ class Kernel:
         answer = self.client.get_control_msg(timeout=PATIENCE)
         assert answer["header"]["msg_type"] == "interrupt_reply" and answer["content"]["status"] == "ok"
 
+    def stop(self, process):
+        """Stops a process. A signal takes its time, and a thread that still runs answers meanwhile."""
+        process.suspend()
+
+        def states():
+            return [(it / "stat").read_text().rpartition(")")[2].split()[0] for it in pathlib.Path(f"/proc/{process.pid}/task").iterdir()]
+
+        self.wait_until(lambda: set(states()) <= set("TtZX"), "all threads are stopped", timeout=5)
+
     def wait_until(self, condition, what, timeout=PATIENCE):
         """Polls for what has no event (the end of a process, the size of a file)."""
         deadline = time.monotonic() + timeout

@@ -131,7 +131,7 @@ def test_a_stopped_worker_is_resumed_with_a_note(notebook, cell):
     worker = notebook.worker()
     if "+" in cell:
         notebook.ok(unlike_any(cell))
-    worker.suspend()
+    notebook.stop(worker)
     reply = notebook.execute(unlike_any(cell), timeout=60)
     holds(reply, cell)
     # A cell is compiled as well, by another process.
@@ -142,7 +142,7 @@ def test_a_stopped_worker_is_resumed_with_a_note(notebook, cell):
 
 def test_a_stopped_worker_takes_a_new_graph_when_it_is_resumed(notebook):
     plain_node(notebook)
-    notebook.worker().suspend()
+    notebook.stop(notebook.worker())
     notebook.write("flow.rs", PLAIN.replace("x + 1", "x + 10"))
     reply = notebook.ok("%run fine --as json", timeout=60)
     assert reply.json == {"fine": 11} and reply.seconds < SOON + 2
@@ -152,7 +152,7 @@ def test_a_stopped_worker_takes_a_new_graph_when_it_is_resumed(notebook):
 def test_questions_are_answered_while_the_worker_is_stopped(notebook):
     plain_node(notebook)
     worker = notebook.worker()
-    worker.suspend()
+    notebook.stop(worker)
     try:
         assert "fine" in notebook.complete("%run fi")["matches"]
         assert notebook.inspect("fine", 2)["found"]

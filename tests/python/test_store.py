@@ -27,6 +27,8 @@ pub fn model(table: &DataFrame) -> Model {
 pub fn total(table: &DataFrame) -> PolarsResult<i64> { RAN!(total); Ok(table.column("n")?.as_materialized_series().sum::<i64>()?) }
 pub fn opaque(total: i64) -> Opaque { RAN!(opaque); Opaque(total) }
 pub fn answer(opaque: &Opaque, model: &Model) -> String { RAN!(answer); format!("{} {}", opaque.0, model.weights[0]) }
+pub fn overflow(slow: i64) -> i64 { fn deep(n: i64) -> i64 { let large = [n; 4096]; std::hint::black_box(&large)[7] + deep(n + 1) } deep(slow) }
+pub fn leave(slow: i64) -> i64 { std::process::exit(slow as i32) }
 pub fn crash(total: i64) -> i64 { RAN!(crash); unsafe { std::ptr::null::<i64>().read_volatile() + total } }
 """
 ANSWER = '"1999000 666.6666666666666"'
@@ -100,6 +102,10 @@ def test_a_crash_costs_the_running_node_and_nothing_else(start):
     kernel.ok("%input x=3")
     kernel.fails("crash")
     assert "slow" not in kernel.ok("total").ran
+    for x, end in enumerate(["overflow", "leave"], 4):
+        kernel.ok(f"%input x={x}")
+        kernel.fails(end)
+        assert kernel.ok("slow").ran == [], end
 
 
 def test_cache_tells_what_is_kept_and_clears_it(start):
