@@ -27,7 +27,10 @@ impl Execution<'_> {
         }
         let table = table(&report);
         let line = summary(&report);
-        self.show(format!("{}{line}", table.plain()), Some(table.html(&line)));
+        self.show(
+            format!("{}\n\n{}", table.plain().trim_end(), line.trim_end()),
+            Some(table.html(&line.trim_end().replace('\n', " · "))),
+        );
         Ok(())
     }
 }
@@ -103,7 +106,7 @@ fn size(bytes: u64) -> String {
 }
 
 fn table(report: &CacheReport) -> Table {
-    let mut table = Table::new(&["node", "memory", "disk", "computed in", ""]);
+    let mut table = Table::new(&["node", ">memory", ">disk", ">computed in", ""]);
     for node in &report.nodes {
         let place = |it: Option<u64>| it.map_or_else(|| "–".to_owned(), size);
         let mut notes = Vec::new();
