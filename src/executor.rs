@@ -13,8 +13,8 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use crate::driver::Column;
 use crate::foreign;
 use crate::glue::{Argument, Error, Outcome, Shim, Slots};
+use crate::hold;
 use crate::panics;
-use crate::store;
 use crate::value::{Ops, Value};
 use crate::version::Version;
 
@@ -161,7 +161,7 @@ impl Pool {
         for number in 0..threads {
             let (steps_rx, results_tx) = (steps_rx.clone(), results_tx.clone());
             let work = move || {
-                store::guard_this_thread();
+                hold::guard_this_thread();
                 for step in steps_rx {
                     if results_tx.send(run(step)).is_err() {
                         return;

@@ -13,6 +13,7 @@ pub mod driver;
 pub mod executor;
 pub mod foreign;
 pub mod glue;
+pub mod hold;
 pub mod literal;
 pub mod loader;
 pub mod panics;
@@ -21,6 +22,7 @@ pub mod program;
 pub mod serve;
 pub mod show;
 pub mod store;
+pub mod storing;
 pub mod value;
 pub mod version;
 

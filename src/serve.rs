@@ -29,10 +29,10 @@ use crate::cell;
 use crate::driver::{CommitError, Driver, Request};
 use crate::foreign;
 use crate::glue::Table;
+use crate::hold;
 use crate::loader::{self, CellVariables};
 use crate::panics::{self, Panic};
 use crate::show;
-use crate::store;
 
 /// Deep recursion in a cell or a transform should work where it works in a program.
 const RUN_STACK: usize = 64 << 20;
@@ -272,7 +272,7 @@ impl Worker {
     }
 
     fn open_store(&mut self, directory: &str, identity: &str) {
-        store::hold_faults();
+        hold::hold_faults();
         let opened = panics::catch(|| self.driver.open_store(Path::new(directory), identity));
         let problem = match opened {
             Ok(Ok(())) => return,

@@ -19,7 +19,7 @@ use serde_json::Value as Json;
 use crate::foreign::{self, Doing};
 use crate::glue::registry;
 use crate::literal::{Literal, LiteralContext};
-use crate::store::Storing;
+use crate::storing::Storing;
 use crate::version::{Encoder, Version};
 
 /// The untyped pointer inside a [`Value`].

@@ -16,7 +16,7 @@ use polars::prelude::*;
 use self::changes::CHANGES;
 use self::model::{Kind, Model, Random, Value, series, valid};
 use super::version;
-use crate::store::Storing;
+use crate::storing::Storing;
 use crate::version::Version;
 
 /// Seeds of one test stay away from those of another: they name the categories, which are the process's own.

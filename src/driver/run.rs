@@ -616,9 +616,7 @@ impl<'a> Running<'a> {
         version: Version,
         milliseconds: f64,
     ) -> bool {
-        let node = &self.driver.committed.nodes[index];
-        let record = &mut self.driver.records[index];
-        if let Some(record) = record
+        if let Some(record) = &mut self.driver.records[index]
             && record.now.version == version
             && record.key == key
             && how != How::Ran
@@ -627,29 +625,11 @@ impl<'a> Running<'a> {
             record.before = None; // the time before was the same
             return false;
         }
-        let seen = |at: usize| {
-            let feed = &node.feeds[at];
-            match feed.from.map(|it| &self.states[it]) {
-                Some(State::Has(computed)) => Some(computed.version),
-                Some(State::Known { known, .. }) => Some(known.version),
-                Some(State::Waiting(_) | State::Running { .. })
-                    if feed.from.is_some_and(|it| self.expected.contains_key(&it)) =>
-                {
-                    feed.from.and_then(|it| self.expected.get(&it).copied())
-                }
-                _ => self.written.get(&(index, at)).map(|it| it.version),
-            }
-        };
-        let now = Parts {
-            code: node.code,
-            dependencies: if how == How::Taken {
-                Box::default()
-            } else {
-                (0..node.feeds.len()).map(seen).collect()
-            },
-            names: node.names.clone(),
-            version,
-        };
+        let count = if how == How::Taken { 0 } else { self.driver.committed.nodes[index].feeds.len() };
+        let dependencies = (0..count).map(|at| self.version_of(index, at)).collect();
+        let node = &self.driver.committed.nodes[index];
+        let now = Parts { code: node.code, dependencies, names: node.names.clone(), version };
+        let record = &mut self.driver.records[index];
         let before = record.take();
         let changed = before.as_ref().is_none_or(|it| it.now.version != version);
         let before_failed = before.as_ref().is_some_and(|it| it.how == How::Failed);

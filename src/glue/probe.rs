@@ -13,7 +13,7 @@ use super::table::Slots;
 use super::types::Ty;
 use crate::content::Content;
 use crate::show::Render;
-use crate::store::Storing;
+use crate::storing::Storing;
 
 /// Probes what a node holds: how it is shown, hashed and written as JSON.
 #[macro_export]

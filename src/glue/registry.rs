@@ -17,7 +17,7 @@ use serde_json::Value as Json;
 use crate::content::Content;
 use crate::literal;
 use crate::show::{self, Render};
-use crate::store::Storing;
+use crate::storing::Storing;
 use crate::value::Ops;
 use crate::version::Encoder;
 

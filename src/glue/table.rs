@@ -8,7 +8,7 @@ use std::any::TypeId;
 use std::cell::RefCell;
 
 use crate::glue::registry;
-use crate::store::Storing;
+use crate::storing::Storing;
 use crate::value::{Data, Decode, Encode, Ops, ToBundle, ToJson, Value, short_type_name};
 
 /// A type at run time.

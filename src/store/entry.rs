@@ -6,6 +6,7 @@
 use brooklet_graph::wire::Summary;
 use serde::{Deserialize, Serialize};
 
+use crate::storing::Format;
 use crate::version::Version;
 
 /// What is known of one result.
@@ -35,26 +36,6 @@ pub struct FileOf {
     pub bytes: u64,
     #[serde(with = "hex")]
     pub hash: Version,
-}
-
-/// How a value is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// Frames and series: the file format of Arrow, which other programs read.
-    Arrow,
-    /// Everything that serde knows: MessagePack with the names of fields.
-    Msgpack,
-}
-
-impl Format {
-    /// The ending of its files.
-    pub fn extension(self) -> &'static str {
-        match self {
-            Format::Arrow => "arrow",
-            Format::Msgpack => "msgpack",
-        }
-    }
 }
 
 impl Entry {

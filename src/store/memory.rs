@@ -2,7 +2,7 @@
 //!
 //! Buffers are counted by address, so that a column which ten frames share is counted once. When there is more than
 //! the budget allows, values go that were not used for longest; not those that are pinned, and not those that could not
-//! be had again: the driver says which.
+//! be had again: the store says which.
 
 use std::collections::HashMap;
 use std::sync::Arc;

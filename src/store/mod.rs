@@ -8,8 +8,6 @@
 
 mod disk;
 mod entry;
-mod format;
-mod hold;
 mod memory;
 mod writer;
 
@@ -21,10 +19,8 @@ use std::sync::atomic::Ordering;
 
 use brooklet_graph::wire::{CacheReport, KeptNode, Summary};
 
-pub use format::{Framed, Storing};
-pub use hold::{guard_this_thread, hold_faults};
-
 use crate::executor::{Computed, StepNames};
+use crate::hold;
 use crate::value::{Ops, Value};
 use crate::version::{Encoder, Version};
 use entry::Entry;
@@ -366,7 +362,7 @@ impl Store {
         }
     }
 
-    /// What is kept, where, and how large it is; of nodes that `key_of` has a key for.
+    /// What is kept, where, and how large it is; of nodes with what they were found by last.
     pub fn report(&mut self, nodes: &[(String, Option<Version>, Option<&'static Ops>)]) -> CacheReport {
         self.settle();
         let mut kept = Vec::new();

@@ -9,6 +9,7 @@ use polars::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::*;
+use crate::storing::Storing;
 use crate::value::Value;
 
 /// A result of a node: its key, and its value.

@@ -14,11 +14,11 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::disk::Disk;
 use super::entry::{Entry, FileOf};
-use super::format::Storing;
-use super::hold;
 use super::{Compiled, Light};
 use crate::foreign;
+use crate::hold;
 use crate::panics;
+use crate::storing::Storing;
 use crate::value::Value;
 use crate::version::Version;
 

@@ -11,18 +11,38 @@ use std::sync::Arc;
 use polars::prelude::{
     Column, CompatLevel, DataFrame, IntoColumn, IpcReader, IpcWriter, SerReader, SerWriter, Series,
 };
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
-use super::entry::Format;
-use crate::value::Data;
+/// How a value is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Frames and series: the file format of Arrow, which other programs read.
+    Arrow,
+    /// Everything that serde knows: MessagePack with the names of fields.
+    Msgpack,
+}
+
+impl Format {
+    /// The ending of its files.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Format::Arrow => "arrow",
+            Format::Msgpack => "msgpack",
+        }
+    }
+}
+
+/// What is read, without its type.
+pub type Read = Arc<dyn Any + Send + Sync>;
 
 /// How values of one type are written and read.
 #[derive(Clone, Copy)]
 pub struct Storing {
     pub format: Format,
     pub save: fn(&dyn Any) -> Result<Vec<u8>, String>,
-    pub load: fn(&[u8]) -> Result<Data, String>,
+    pub load: fn(&[u8]) -> Result<Read, String>,
     /// Whether two values are equal; absent where the version says it.
     pub equal: Option<Equal>,
 }
@@ -66,7 +86,7 @@ fn save<T: Serialize + 'static>(value: &dyn Any) -> Result<Vec<u8>, String> {
     Ok(bytes.0)
 }
 
-fn load<T: DeserializeOwned + Send + Sync + 'static>(bytes: &[u8]) -> Result<Data, String> {
+fn load<T: DeserializeOwned + Send + Sync + 'static>(bytes: &[u8]) -> Result<Read, String> {
     let value: T = rmp_serde::from_slice(bytes).map_err(|it| it.to_string())?;
     Ok(Arc::new(value))
 }
