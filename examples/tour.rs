@@ -1,6 +1,7 @@
 //! The tour's transforms as a plain program: the same files as in the notebook, and no kernel.
 //!
-//! `cargo run --release --example tour` prints figures that `notebooks/tour.ipynb` shows.
+//! `cargo run --release --example tour` prints figures that `notebooks/tour.ipynb` shows. With a directory behind
+//! (`-- .brooklet`) results are kept there, and each run is recorded.
 
 #[path = "../notebooks/transforms"]
 mod transforms {
@@ -15,7 +16,11 @@ use brooklet::{Driver, Request, flow};
 fn main() -> Result<(), Box<dyn Error>> {
     let notebooks = concat!(env!("CARGO_MANIFEST_DIR"), "/notebooks");
     let flow = flow!(transforms::{channels, marketing});
-    let mut driver = Driver::builder(flow).base(notebooks).build()?;
+    let mut builder = Driver::builder(flow).base(notebooks);
+    if let Some(directory) = std::env::args_os().nth(1) {
+        builder = builder.cache_dir(&directory).record_runs(&directory);
+    }
+    let mut driver = builder.build()?;
 
     // The inputs of the notebook; text is read as the type that its consumers take.
     let request = |targets: &[&str]| {

@@ -228,3 +228,47 @@ fn read(name: &str) -> PolarsResult<DataFrame> {
 fn path(name: &str) -> String {
     format!("{}/notebooks/data/{name}", env!("CARGO_MANIFEST_DIR"))
 }
+
+/// The language file, with results and records in a directory.
+fn kept(directory: &std::path::Path) -> Driver {
+    builder().config("region", "us").cache_dir(directory).record_runs(directory).build().unwrap()
+}
+
+#[test]
+fn a_program_finds_what_it_computed_before_and_records_its_runs() {
+    let directory = tempfile::tempdir().unwrap();
+    let ran = |request: &Request| {
+        let mut ran = 0;
+        let mut driver = kept(directory.path());
+        let results = driver.run_observed(request, &mut |it| {
+            ran += usize::from(matches!(it, Event::DidRun { .. }));
+        });
+        (ran, *results.unwrap().get::<f64>("gross").unwrap())
+    };
+    assert_eq!(ran(&request(&["gross"])), (2, 100.0));
+    assert_eq!(ran(&request(&["gross"])), (0, 100.0));
+    // With `rate`, which is sooner computed than read.
+    assert_eq!(ran(&request(&["gross"]).recompute("gross")), (2, 100.0));
+    assert_eq!(ran(&request(&["gross"]).recompute_all()), (2, 100.0));
+    let text = std::fs::read_to_string(directory.path().join("runs/runs.jsonl")).unwrap();
+    let records: Vec<serde_json::Value> = text.lines().map(|it| serde_json::from_str(it).unwrap()).collect();
+    assert_eq!(records.len(), 4);
+    let first = &records[0];
+    assert_eq!(first["by"]["kind"], "program");
+    assert_eq!((&first["outcome"], &first["targets"][0]), (&"done".into(), &"gross".into()));
+    assert_eq!(first["config"]["region"], "\"us\"");
+    assert_eq!(first["results"]["gross"]["value"], 100.0);
+    let states = |record: &serde_json::Value| -> Vec<String> {
+        let nodes = record["nodes"].as_array().unwrap();
+        let mut states: Vec<String> =
+            nodes.iter().map(|it| format!("{} {}", it["node"], it["state"]).replace('"', "")).collect();
+        states.sort();
+        states
+    };
+    assert_eq!(states(first), ["gross ran", "net given", "rate ran"]);
+    assert_eq!(states(&records[1]), ["gross reused", "net given", "rate reused"]);
+    assert_eq!(states(&records[2]), ["gross unchanged", "net given", "rate unchanged"]);
+    assert!(first["toolchain"].as_str().unwrap().starts_with("rustc 1."), "{}", first["toolchain"]);
+    let source = first["sources"][0]["hash"].as_str().unwrap();
+    assert!(directory.path().join(format!("runs/sources/{source}.rs")).is_file());
+}

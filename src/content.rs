@@ -22,9 +22,11 @@ mod memory;
 mod properties;
 
 pub use footprint::Footprint;
+pub use frame::columns_of;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::BuildHasher;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{Datelike, NaiveDate, NaiveDateTime, Timelike};
@@ -59,6 +61,7 @@ mod tag {
     pub const DATETIME: u8 = 15;
     pub const SERIES: u8 = 16;
     pub const FRAME: u8 = 17;
+    pub const PATH: u8 = 18;
 }
 
 macro_rules! integers {
@@ -159,6 +162,18 @@ impl Content for String {
     }
     fn json(&self) -> Json {
         self.as_str().into()
+    }
+}
+
+impl Content for PathBuf {
+    fn encode(&self, encoder: &mut Encoder) {
+        let bytes = self.as_os_str().as_encoded_bytes();
+        encoder.tag(tag::PATH);
+        encoder.length(bytes.len());
+        encoder.bytes(bytes);
+    }
+    fn json(&self) -> Json {
+        self.to_string_lossy().into()
     }
 }
 

@@ -50,13 +50,17 @@ impl Work {
 }
 
 /// Names for messages, shared with the committed graph.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct StepNames {
     pub node: String,
     /// By parameter: the node or input that feeds it.
     pub parameters: Vec<String>,
     /// By value that goes in: the node or input, or the parameter of a literal.
     pub feeds: Vec<String>,
+    /// The path of the function that the node comes from.
+    pub function: String,
+    /// What of the code counts, as the reader of the sources has it.
+    pub fingerprint: String,
 }
 
 /// What came of a step.

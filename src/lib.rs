@@ -19,6 +19,7 @@ pub mod loader;
 pub mod panics;
 pub mod prelude;
 pub mod program;
+pub mod recorder;
 pub mod serve;
 pub mod show;
 pub mod store;

@@ -11,25 +11,28 @@
 //! let mean: f64 = *results.get("spend_mean")?;
 //! ```
 
+mod records;
 mod results;
 
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use brooklet_graph::diagnostic::{self, Diagnostic, Severity};
 use brooklet_graph::graph::{self, Literals, Node, Options, TagFilter, edge_mismatches};
 use brooklet_graph::source::{SourceFile, Sources};
 use brooklet_graph::spec::FileSpec;
-use brooklet_graph::wire::{Event, Failure};
+use brooklet_graph::wire::{Event, Failure, Recompute};
 
 pub use results::{ResultError, Results, RunError};
 
 use crate::driver::{CommitError, Driver, GivenValue, Request};
 use crate::glue::Table;
+use crate::recorder::Recorder;
 use crate::version::Version;
+use records::Running;
 
 /// Transform files of a program: what they say, and the functions themselves.
 #[derive(Clone, Debug)]
@@ -109,6 +112,7 @@ pub struct Builder {
     options: Options,
     base: PathBuf,
     store: Option<PathBuf>,
+    records: Option<PathBuf>,
 }
 
 impl Builder {
@@ -139,6 +143,12 @@ impl Builder {
     /// does not: what it was compiled with is not known from outside.
     pub fn cache_dir(mut self, directory: impl Into<PathBuf>) -> Builder {
         self.store = Some(directory.into());
+        self
+    }
+
+    /// Adds a record of each run to this `.brooklet` directory, as notebooks do: `docs/runs.md` says what it holds.
+    pub fn record_runs(mut self, directory: impl Into<PathBuf>) -> Builder {
+        self.records = Some(directory.into());
         self
     }
 
@@ -173,7 +183,16 @@ impl Builder {
         }
         let table = (self.flow.functions)();
         match driver.commit(graph.clone(), &table.functions, self.flow.type_key) {
-            Ok(_) => Ok(driver),
+            Ok(_) => {
+                if let Some(directory) = &self.records {
+                    let modules: Vec<String> = files.iter().map(|it| it.module.join("::")).collect();
+                    match Recorder::new(directory, &sources, &modules, driver.graph()) {
+                        Ok(recorder) => driver.set_recorder(recorder),
+                        Err(error) => driver.store().warn(not_recorded(directory, &error)),
+                    }
+                }
+                Ok(driver)
+            }
             Err(CommitError::Edges(mismatches)) => {
                 Err(FlowError { diagnostics: edge_mismatches(&mismatches, &graph), sources })
             }
@@ -189,6 +208,10 @@ impl Builder {
 /// What this program was compiled with: its own bytes.
 fn own_hash() -> std::io::Result<String> {
     Ok(Version::of_bytes(&std::fs::read(std::env::current_exe()?)?).hex())
+}
+
+fn not_recorded(directory: &Path, error: &std::io::Error) -> String {
+    format!("runs are not recorded in {}: {error}", directory.display())
 }
 
 /// Why a flow makes no driver: all that is wrong with its graph.
@@ -216,7 +239,7 @@ fn without_magics(diagnostics: &[Diagnostic]) -> Vec<Diagnostic> {
 impl Driver {
     /// Begins a driver for the transforms of a program.
     pub fn builder(flow: Flow) -> Builder {
-        Builder { flow, options: Options::default(), base: PathBuf::from("."), store: None }
+        Builder { flow, options: Options::default(), base: PathBuf::from("."), store: None, records: None }
     }
 
     /// Runs what the targets need and have no value for.
@@ -237,7 +260,21 @@ impl Driver {
         events: &mut dyn FnMut(Event),
     ) -> Result<Results, RunError> {
         self.validate(request)?;
-        let report = self.execute(&self.with_config(request), events);
+        let request = self.with_config(request);
+        let report = match self.recorder().cloned() {
+            None => self.execute(&request, events),
+            Some(recorder) => {
+                let mut running = Running::begin(self.config(), &request);
+                let mut report = self.execute(&request, &mut |event| {
+                    running.note(&event);
+                    events(event);
+                });
+                if let Err(error) = recorder.add(running.end(self.graph(), &report)) {
+                    report.warnings.push((String::new(), format!("the run is not recorded: {error}")));
+                }
+                report
+            }
+        };
         if report.interrupted || !report.failures.is_empty() {
             return Err(RunError::failed(report.failures, report.interrupted));
         }
@@ -339,6 +376,22 @@ impl Request {
     /// A value in the place of what the node would compute; what only it needs is neither run nor required.
     pub fn override_with<T: Any + Send + Sync>(mut self, name: &str, value: T) -> Request {
         self.value_overrides.insert(name.to_owned(), GivenValue::new(value));
+        self
+    }
+
+    /// Computes a node again though its result is kept.
+    pub fn recompute(mut self, name: &str) -> Request {
+        match &mut self.recompute {
+            Recompute::Nodes(nodes) => nodes.push(name.to_owned()),
+            Recompute::Nothing => self.recompute = Recompute::Nodes(vec![name.to_owned()]),
+            Recompute::All => {}
+        }
+        self
+    }
+
+    /// Computes all that the targets need again.
+    pub fn recompute_all(mut self) -> Request {
+        self.recompute = Recompute::All;
         self
     }
 

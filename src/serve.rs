@@ -20,19 +20,20 @@ use std::thread;
 use std::time::Duration;
 
 use brooklet_graph::wire::{
-    self, CacheOrder, CacheReport, Event, Failure, FromWorker, MimeBundle, Outcome, Refusal, Run, Show,
-    ToWorker,
+    self, CacheOrder, CacheReport, Event, Failure, FromWorker, MimeBundle, Outcome, Refusal, Run, RunFacts,
+    Show, ToWorker, Why,
 };
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::cell;
-use crate::driver::{CommitError, Driver, Request};
+use crate::driver::{CommitError, Driver, Report, Request};
 use crate::foreign;
 use crate::glue::Table;
 use crate::hold;
 use crate::loader::{self, CellVariables};
 use crate::panics::{self, Panic};
 use crate::show;
+use crate::version::Version;
 
 /// Deep recursion in a cell or a transform should work where it works in a program.
 const RUN_STACK: usize = 64 << 20;
@@ -183,8 +184,9 @@ impl Answers {
 fn in_place_of(answer: &FromWorker, error: &io::Error) -> Option<FromWorker> {
     let message = format!("the answer cannot be passed on: {error}");
     match answer {
-        FromWorker::Done { request, unused_inputs, .. } => Some(FromWorker::Done {
+        FromWorker::Done { request, unused_inputs, facts, .. } => Some(FromWorker::Done {
             request: *request,
+            facts: facts.clone(),
             outcome: Outcome::Failed { failures: vec![failure("TooLarge", &message)] },
             unused_inputs: unused_inputs.clone(),
         }),
@@ -251,8 +253,9 @@ impl Worker {
                     self.answer(FromWorker::Checked { request, problems });
                 }
                 ToWorker::Why { request, node } => {
-                    let text = panics::catch(|| self.driver.why(&node)).unwrap_or_else(|panic| ours(&panic));
-                    self.answer(FromWorker::Why { request, text });
+                    let answer = panics::catch(|| self.driver.why(&node));
+                    let answer = answer.unwrap_or_else(|panic| Why::said(ours(&panic)));
+                    self.answer(FromWorker::Why { request, answer });
                 }
                 ToWorker::Store { directory, identity } => self.open_store(&directory, &identity),
                 ToWorker::Cache { request, order } => {
@@ -331,11 +334,12 @@ impl Worker {
     }
 
     fn run_targets(&mut self, run: Run) {
-        let Run { request, targets, show, inputs, overrides } = run;
+        let Run { request, targets, show, inputs, overrides, recompute } = run;
         let answers = self.answers.clone();
         let mut events = move |event| answers.send(&FromWorker::Event { request, event });
-        let wanted = Request { targets, inputs, overrides, ..Request::default() };
+        let wanted = Request { targets, inputs, overrides, recompute, ..Request::default() };
         let report = panics::catch(|| self.driver.execute(&wanted, &mut events));
+        let facts = report.as_ref().map(facts).unwrap_or_default();
         let (outcome, unused_inputs) = match report {
             Err(panic) => (Outcome::Failed { failures: vec![failure("Panic", &ours(&panic))] }, Vec::new()),
             Ok(report) if report.interrupted => (Outcome::Interrupted, report.unused_inputs),
@@ -351,7 +355,7 @@ impl Worker {
             }
         };
         mark_output(request);
-        self.answer(FromWorker::Done { request, outcome, unused_inputs });
+        self.answer(FromWorker::Done { request, outcome, unused_inputs, facts });
     }
 
     fn run_cell(&mut self, request: u64, library: &str, function: &str, nonce: u64) {
@@ -371,6 +375,16 @@ impl Worker {
         };
         mark_output(request);
         self.answer(FromWorker::CellDone { request, failure });
+    }
+}
+
+/// What a run leaves for its record.
+fn facts(report: &Report) -> RunFacts {
+    let hex = |(name, version): (&String, &Version)| (name.clone(), version.hex());
+    RunFacts {
+        versions: report.versions.iter().map(|it| hex((&it.0, &it.1))).collect(),
+        numbers: report.values.iter().map(|(name, value)| (name.clone(), show::numbers(value))).collect(),
+        files: report.files.iter().map(hex).collect(),
     }
 }
 

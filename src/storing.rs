@@ -9,7 +9,8 @@ use std::io::Cursor;
 use std::sync::Arc;
 
 use polars::prelude::{
-    Column, CompatLevel, DataFrame, IntoColumn, IpcReader, IpcWriter, SerReader, SerWriter, Series,
+    Column, CompatLevel, DataFrame, IntoColumn, IpcReader, IpcWriter, ParquetReader, ParquetWriter,
+    SerReader, SerWriter, Series,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,8 @@ pub enum Format {
     Arrow,
     /// Everything that serde knows: MessagePack with the names of fields.
     Msgpack,
+    /// Frames whose node asks for it: smaller, and not all of what a frame can be.
+    Parquet,
 }
 
 impl Format {
@@ -30,6 +33,7 @@ impl Format {
         match self {
             Format::Arrow => "arrow",
             Format::Msgpack => "msgpack",
+            Format::Parquet => "parquet",
         }
     }
 }
@@ -41,10 +45,22 @@ pub type Read = Arc<dyn Any + Send + Sync>;
 #[derive(Clone, Copy)]
 pub struct Storing {
     pub format: Format,
-    pub save: fn(&dyn Any) -> Result<Vec<u8>, String>,
-    pub load: fn(&[u8]) -> Result<Read, String>,
+    pub save: Save,
+    pub load: Load,
     /// Whether two values are equal; absent where the version says it.
     pub equal: Option<Equal>,
+    /// How it is written and read as Parquet, if it can be.
+    pub parquet: Option<Coding>,
+}
+
+pub type Save = fn(&dyn Any) -> Result<Vec<u8>, String>;
+pub type Load = fn(&[u8]) -> Result<Read, String>;
+
+/// Another file format of a type.
+#[derive(Clone, Copy)]
+pub struct Coding {
+    save: Save,
+    load: Load,
 }
 
 /// Whether two values of one type are equal.
@@ -56,7 +72,7 @@ const LIMIT: usize = 4 << 30;
 impl Storing {
     /// By serde, for types that have a version.
     pub fn serde<T: Serialize + DeserializeOwned + Send + Sync + 'static>() -> Storing {
-        Storing { format: Format::Msgpack, save: save::<T>, load: load::<T>, equal: None }
+        Storing { format: Format::Msgpack, save: save::<T>, load: load::<T>, equal: None, parquet: None }
     }
 
     /// By serde, for types that are compared.
@@ -74,6 +90,21 @@ impl Storing {
             save: |it| save_frame(it.downcast_ref::<T>().ok_or("another type")?.to_frame()?),
             load: |bytes| Ok(Arc::new(T::of_frame(load_frame(bytes)?)?)),
             equal: None,
+            parquet: Some(Coding {
+                save: |it| save_parquet(it.downcast_ref::<T>().ok_or("another type")?.to_frame()?),
+                load: |bytes| Ok(Arc::new(T::of_frame(load_parquet(bytes)?)?)),
+            }),
+        }
+    }
+
+    /// The same type in another file format; `None` if it has none.
+    pub fn in_format(self, format: Format) -> Option<Storing> {
+        match format {
+            _ if format == self.format => Some(self),
+            Format::Parquet => {
+                self.parquet.map(|it| Storing { format, save: it.save, load: it.load, ..self })
+            }
+            Format::Arrow | Format::Msgpack => None,
         }
     }
 }
@@ -139,6 +170,16 @@ fn save_frame(mut frame: DataFrame) -> Result<Vec<u8>, String> {
 
 fn load_frame(bytes: &[u8]) -> Result<DataFrame, String> {
     IpcReader::new(Cursor::new(bytes)).finish().map_err(|it| it.to_string())
+}
+
+fn save_parquet(mut frame: DataFrame) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    ParquetWriter::new(&mut bytes).finish(&mut frame).map_err(|it| it.to_string())?;
+    Ok(bytes)
+}
+
+fn load_parquet(bytes: &[u8]) -> Result<DataFrame, String> {
+    ParquetReader::new(Cursor::new(bytes)).finish().map_err(|it| it.to_string())
 }
 
 /// Bytes up to a limit.

@@ -24,7 +24,7 @@ pub use mismatch::edge_mismatches;
 pub use walk::{TagFilter, check_targets, similar};
 
 use crate::source::Span;
-pub use crate::spec::SchemaColumn;
+pub use crate::spec::{Behaviour, Caching, SchemaColumn, StoredAs};
 pub(crate) use build::held_type;
 
 /// A name or a `k=v` map as the user wrote it: raw literal text by key.
@@ -69,6 +69,9 @@ pub struct Node {
     pub part: Option<PartOf>,
     /// The columns that the frame is declared to have.
     pub schema: Vec<SchemaColumn>,
+    /// What becomes of its results.
+    #[serde(default, skip_serializing_if = "Caching::is_usual")]
+    pub caching: Caching,
     /// Code fingerprint (hex); empty for an input.
     pub fingerprint: String,
     /// The key of the generation's table of functions; empty for an input, and for a column.

@@ -29,9 +29,10 @@ use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, sort};
 use crate::parallel::in_parallel;
-use crate::source::{FileId, Sources, Span};
+use crate::source::{FileId, SourceFile, Sources, Span};
 use crate::spec::{FileSpec, FnSpec};
 use facts::Known;
+pub use fingerprint::explain::{Code, CodeChange, Part, Turn, code_changes};
 use items::{Item, ItemKind, Visibility};
 use tokens::{Lexed, Range};
 
@@ -102,23 +103,17 @@ pub fn parse_cached(
 ) -> Parsed {
     let (read, changed) = read_files(cache, sources, modules);
     let mut diagnostics = Vec::new();
-    let mut facts = Vec::new();
     let mut includes = BTreeSet::new();
-    let known: BTreeSet<&str> = sources.files.iter().map(|it| it.absolute.as_str()).collect();
-    for (read, source) in read.iter().zip(&sources.files) {
+    let facts = facts_of(&read, sources);
+    for (read, facts) in read.iter().zip(&facts) {
         diagnostics.extend(read.problems.iter().cloned());
-        let absolute = &source.absolute;
-        let directory = absolute.rfind('/').map_or("", |it| &absolute[..it]).to_owned();
-        let known_modules = known_modules(&read.facts, &directory, &known);
-        for (_, fact) in read.facts.iter().enumerate().filter(|it| !known_modules.contains(&it.0)) {
+        for (_, fact) in read.facts.iter().enumerate().filter(|it| !facts.known_modules.contains(&it.0)) {
             for include in &fact.includes {
                 if let facts::Include::Paths(paths) = include {
-                    includes.extend(paths.iter().map(|it| fingerprint::resolve(&directory, it)));
+                    includes.extend(paths.iter().map(|it| fingerprint::resolve(&facts.directory, it)));
                 }
             }
         }
-        let (text, of_file) = (read.text.clone(), read.facts.clone());
-        facts.push(fingerprint::FileFacts { text, facts: of_file, directory, known_modules });
     }
     let structs: Vec<&[fields::Struct]> = read.iter().map(|it| it.structs.as_slice()).collect();
     let mut borrowing: BTreeSet<String> = read.iter().flat_map(|it| &it.borrowing).cloned().collect();
@@ -154,6 +149,19 @@ pub fn parse_cached(
     let type_key = type_key::key(read.iter().map(|it| &it.type_part), included);
     let compile_key = compile_key::key(read.iter().map(|it| &it.compile_part), included);
     Parsed { files, diagnostics, type_key, compile_key, includes: includes.into_iter().collect() }
+}
+
+/// Each file's part in the fingerprints.
+fn facts_of(read: &[Arc<ReadFile>], sources: &Sources) -> Vec<fingerprint::FileFacts> {
+    let known: BTreeSet<&str> = sources.files.iter().map(|it| it.absolute.as_str()).collect();
+    let of_file = |(read, source): (&Arc<ReadFile>, &SourceFile)| {
+        let absolute = &source.absolute;
+        let directory = absolute.rfind('/').map_or("", |it| &absolute[..it]).to_owned();
+        let known_modules = known_modules(&read.facts, &directory, &known);
+        let (text, facts) = (read.text.clone(), read.facts.clone());
+        fingerprint::FileFacts { text, facts, directory, known_modules }
+    };
+    read.iter().zip(&sources.files).map(of_file).collect()
 }
 
 /// Reads what the cache does not have as it is now, and keeps it there; which files those were.

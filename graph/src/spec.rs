@@ -90,6 +90,59 @@ pub struct Shape {
     pub tag_outputs: BTreeMap<String, BTreeMap<String, Vec<String>>>,
     /// `#[schema(..)]`: the columns of the frame.
     pub schema: Vec<SchemaColumn>,
+    /// `#[cache(..)]`
+    #[serde(default)]
+    pub caching: Caching,
+}
+
+/// What becomes of the results of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caching {
+    pub behaviour: Behaviour,
+    /// How the value is written to the disk, where it is not as usual.
+    pub format: Option<StoredAs>,
+    /// Parameters whose values name files: what is in those counts as well as their names.
+    pub files: Vec<usize>,
+}
+
+impl Caching {
+    pub fn is_usual(&self) -> bool {
+        *self == Caching::default()
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Behaviour {
+    /// A result that has the same key is reused.
+    #[default]
+    Reuse,
+    /// It runs each time; if its value is the same, what takes it is reused.
+    Recompute,
+    /// It runs each time, nothing of it is kept, and all that takes it runs too.
+    Disable,
+    /// It runs where its value is taken, and its value counts for nothing in the keys of what takes it.
+    Ignore,
+}
+
+impl Behaviour {
+    /// The word for it in `#[cache(..)]`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Behaviour::Reuse => "",
+            Behaviour::Recompute => "recompute",
+            Behaviour::Disable => "disable",
+            Behaviour::Ignore => "ignore",
+        }
+    }
+}
+
+/// File formats for the frames of one node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoredAs {
+    Arrow,
+    Parquet,
 }
 
 /// One entry of `#[parameterize]`.

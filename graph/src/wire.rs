@@ -14,7 +14,7 @@ use crate::graph::{Graph, Literals};
 use crate::source::Span;
 
 /// Kernel and worker refuse each other unless they agree in this number.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// A message may hold so many bytes. What is longer is no message but a damaged link.
 pub const LONGEST: u32 = 512 << 20;
@@ -129,6 +129,17 @@ pub struct Run {
     pub inputs: Literals,
     /// Raw literals that take the place of nodes.
     pub overrides: Literals,
+    pub recompute: Recompute,
+}
+
+/// What a run computes again though its results are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recompute {
+    #[default]
+    Nothing,
+    Nodes(Vec<String>),
+    All,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -158,6 +169,7 @@ pub enum FromWorker {
         request: u64,
         outcome: Outcome,
         unused_inputs: Vec<String>,
+        facts: RunFacts,
     },
     Checked {
         request: u64,
@@ -165,7 +177,7 @@ pub enum FromWorker {
     },
     Why {
         request: u64,
-        text: String,
+        answer: Why,
     },
     Cache {
         request: u64,
@@ -258,6 +270,63 @@ pub struct KeptNode {
     pub is_pinned: bool,
     /// Why its value is not written to the disk; empty if its type is no hindrance.
     pub only_in_memory: String,
+}
+
+/// What a run leaves for its record.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunFacts {
+    /// The data version of each node that has a value.
+    pub versions: BTreeMap<String, String>,
+    /// The results in numbers, by target: a scalar itself, of columns their mean and so on.
+    pub numbers: BTreeMap<String, Numbers>,
+    /// Files that were read for inputs and for parameters that name files, each with the version of its content.
+    pub files: BTreeMap<String, String>,
+}
+
+/// Named numbers of one value, exact as in `--as json`.
+pub type Numbers = BTreeMap<String, Json>;
+
+/// Why a node ran or was reused, in pieces of a sentence.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Why {
+    pub before: String,
+    pub changes: Vec<Change>,
+    pub after: String,
+}
+
+/// One part of a node's key that is another than before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// The code, by its fingerprints: of what in it, only who has the sources can say.
+    Code { before: String, now: String },
+    /// Anything else, in words.
+    Said(String),
+}
+
+impl Why {
+    /// All of it in words that need no list of changes.
+    pub fn said(text: impl Into<String>) -> Why {
+        Why { before: text.into(), ..Why::default() }
+    }
+
+    /// The sentence; `code` says what of the code changed between two fingerprints.
+    pub fn text(&self, code: impl Fn(&str, &str) -> String) -> String {
+        let clauses: Vec<String> = self
+            .changes
+            .iter()
+            .map(|it| match it {
+                Change::Code { before, now } => code(before, now),
+                Change::Said(text) => text.clone(),
+            })
+            .collect();
+        let list = match clauses.as_slice() {
+            [] => String::new(),
+            [one] => one.clone(),
+            [first @ .., last] => format!("{} and {last}", first.join(", ")),
+        };
+        format!("{}{list}{}", self.before, self.after)
+    }
 }
 
 /// Why a generation cannot take over.

@@ -26,6 +26,7 @@ mod values;
 mod watch;
 
 mod cache;
+mod changes;
 mod complete;
 mod context;
 mod inspect;
@@ -36,6 +37,8 @@ mod errors;
 mod image;
 mod interrupts;
 mod link;
+mod records;
+mod runs;
 mod screen;
 #[cfg(test)]
 mod testing;
@@ -50,6 +53,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use brooklet_graph::graph::Literals;
 use brooklet_graph::parse::cell as rust_cell;
 use brooklet_graph::wire::MimeBundle;
+use brooklet_records::Record;
 
 use crate::build::cache::{cache_directory, checked_cache_directory};
 use crate::cells::Cells;
@@ -63,6 +67,7 @@ use grammar::Call;
 use image::ImageHolder;
 use interrupts::{Action, Interrupts};
 use link::Link;
+use records::Recorder;
 use run::{LastRun, Tally};
 use screen::Screen;
 
@@ -102,6 +107,9 @@ struct Shared {
     painter: Mutex<Option<Painter>>,
     /// What the present run did, node by node.
     tally: Mutex<Tally>,
+    /// The record of the present run.
+    record: Mutex<Record>,
+    recorder: Recorder,
 }
 
 /// What the session knows, for the executing cell and for questions meanwhile.
@@ -152,6 +160,10 @@ impl Shared {
 
     fn tally(&self) -> MutexGuard<'_, Tally> {
         locked(&self.tally)
+    }
+
+    fn record(&self) -> MutexGuard<'_, Record> {
+        locked(&self.record)
     }
 
     /// Where `%%transform` cells are kept.
@@ -242,6 +254,7 @@ impl Session {
             directory.path().to_owned(),
             base.clone(),
         );
+        let recorder = Recorder::start(&base.join(link::STORE), &base);
         let shared = Arc::new(Shared {
             base,
             directory,
@@ -254,6 +267,8 @@ impl Session {
             knowledge: Mutex::default(),
             painter: Mutex::default(),
             tally: Mutex::default(),
+            record: Mutex::default(),
+            recorder,
         });
         Ok(Arc::new(Session { shared, turn: Mutex::new(()) }))
     }
@@ -316,6 +331,7 @@ impl Engine for Session {
 
     fn shutdown(&self) {
         self.shared.settle_results();
+        self.shared.recorder.settle();
         self.shared.interrupts.close();
         self.shared.reloader.close();
         self.shared.image.interrupt();
@@ -386,6 +402,7 @@ impl Execution<'_> {
             "source" => self.source(call),
             "check" => self.check(call),
             "cache" => self.cache(call),
+            "runs" => self.runs(call),
             "why" => self.why(call),
             "diff" => self.diff(call),
             "time" => self.last_times(),

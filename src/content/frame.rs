@@ -48,6 +48,12 @@ impl Content for DataFrame {
     }
 }
 
+/// The columns of a frame with their versions, which were found when it was hashed.
+pub fn columns_of(frame: &DataFrame) -> Option<std::sync::Arc<[(String, Version)]>> {
+    let version = |it: &Column| Some((it.name().to_string(), column_version(it)?));
+    frame.columns().iter().map(version).collect()
+}
+
 /// Columns of large frames are hashed side by side, if there are any that were not hashed before.
 fn column_versions(frame: &DataFrame) -> Vec<Option<Version>> {
     const LARGE: usize = 1 << 20;

@@ -7,7 +7,7 @@ use std::any::TypeId;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use brooklet_graph::graph::{Dependency, Fixed, Graph, Node, NodeKind, PartOf, Place};
+use brooklet_graph::graph::{Caching, Dependency, Fixed, Graph, Node, NodeKind, PartOf, Place, StoredAs};
 use brooklet_graph::source::Span;
 use brooklet_graph::wire::EdgeMismatch;
 use polars::prelude::{DataFrame, LazyFrame, Series};
@@ -16,6 +16,7 @@ use super::CommitError;
 use super::part::Column;
 use crate::executor::{StepNames, Work};
 use crate::glue::{Function, GroupKind, ParamInfo, TypeInfo, registry};
+use crate::storing::Format;
 use crate::value::{Decode, Ops};
 use crate::version::{Encoder, Version};
 
@@ -40,6 +41,8 @@ pub(super) struct Ready {
     pub feeds: Vec<Feed>,
     /// What the node holds, and how a literal in its place is read. `None` for an input that nothing takes.
     pub holds: Option<(TypeInfo, Option<Decode>)>,
+    /// What becomes of its results.
+    pub caching: Caching,
     /// Nodes that take this one; one that takes it several times is here as often.
     pub dependents: Vec<usize>,
 }
@@ -67,6 +70,8 @@ pub(super) struct Feed {
     pub optional: bool,
     /// The parameter is an `Option`: absence has a value of its own.
     pub takes_none: bool,
+    /// Its value names files, whose content counts.
+    pub names_files: bool,
     /// The key in a map of several.
     pub key: String,
     /// A literal: the value itself, or what stands for a node that has none.
@@ -125,6 +130,7 @@ impl Committed {
                 call,
                 feeds,
                 holds,
+                caching: node.caching.clone(),
                 dependents: consumers[index].iter().map(|it| it.index).collect(),
             });
         }
@@ -133,6 +139,14 @@ impl Committed {
         } else {
             Err(CommitError::Edges(mismatches))
         }
+    }
+
+    /// How a node's frames are to be written, if not as usual.
+    pub fn format(&self, index: usize) -> Option<Format> {
+        self.nodes[index].caching.format.map(|it| match it {
+            StoredAs::Arrow => Format::Arrow,
+            StoredAs::Parquet => Format::Parquet,
+        })
     }
 
     pub fn find(&self, name: &str) -> Option<usize> {
@@ -230,7 +244,13 @@ fn names(node: &Node, count: usize) -> StepNames {
         }
     }
     let feeds = in_order(node).into_iter().map(|(_, _, from)| from.name().to_owned()).collect();
-    StepNames { node: node.name.clone(), parameters, feeds }
+    StepNames {
+        node: node.name.clone(),
+        parameters,
+        feeds,
+        function: node.origin.clone(),
+        fingerprint: node.fingerprint.clone(),
+    }
 }
 
 /// Everything that goes into a node, with the types of literals.
@@ -243,12 +263,14 @@ fn feeds(node: &Node, graph: &Graph, function: &Resolved<'_>) -> Vec<Feed> {
     in_order(node)
         .into_iter()
         .map(|(parameter, place, from)| {
+            let names_files = node.caching.files.contains(&parameter);
             let key = if let Place::Entry(_, key) = place { key.clone() } else { String::new() };
             match from {
                 From::Node(it) => Feed {
                     from: graph.nodes.get_index_of(&it.name),
                     optional: it.optional,
                     takes_none: function.params[parameter].optional,
+                    names_files,
                     key,
                     literal: it
                         .default
@@ -259,6 +281,7 @@ fn feeds(node: &Node, graph: &Graph, function: &Resolved<'_>) -> Vec<Feed> {
                     from: None,
                     optional: false,
                     takes_none: false,
+                    names_files,
                     key,
                     literal: Some(written(parameter, &it.name, &it.literal, it.span)),
                 },

@@ -4,46 +4,32 @@
 //! between two runs, so a decoded file counts only as long as the file looks the same.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use brooklet_graph::graph::{Literals, NodeKind};
-use brooklet_graph::wire::Failure;
+use brooklet_graph::graph::{Behaviour, Literals, NodeKind};
+use brooklet_graph::wire::{Failure, Recompute};
 
 use super::Driver;
 use super::Request;
+use super::commit::Ready;
+use super::files::{Files, Look};
 use crate::executor::Computed;
 use crate::foreign::{self, Doing};
 use crate::glue::TypeInfo;
 use crate::literal::{self, LiteralContext};
 use crate::panics::{self, Panic};
 use crate::value::{Decode, Value};
-use crate::version::Version;
+use crate::version::{Encoder, Version};
 
 /// A decoded literal.
 pub(super) struct Given {
     raw: String,
     ty: TypeInfo,
-    files: Vec<(PathBuf, Option<Stamp>)>,
+    /// Files that it was read from, as they looked; `None` where that cannot tell another content.
+    files: Vec<(PathBuf, Option<Look>)>,
     pub computed: Arc<Computed>,
-}
-
-/// What changes when a file is written: device, inode, length, times of content and of status.
-type Stamp = [i64; 7];
-
-fn stamp(path: &Path) -> Option<Stamp> {
-    let it = fs::metadata(path).ok()?;
-    Some([
-        it.dev() as i64,
-        it.ino() as i64,
-        it.size() as i64,
-        it.mtime(),
-        it.mtime_nsec(),
-        it.ctime(),
-        it.ctime_nsec(),
-    ])
 }
 
 /// By node and feed.
@@ -64,6 +50,8 @@ pub(super) struct Prepared {
     pub targets: Vec<Target>,
     /// By node: whether a target needs it.
     pub needed: Vec<bool>,
+    /// By node: whether it runs though its result is kept.
+    pub again: Vec<bool>,
     /// By node: the given value.
     pub given: Vec<Option<Arc<Computed>>>,
     /// Literals of attributes that go into the needed nodes.
@@ -111,6 +99,7 @@ impl Driver {
             .collect();
         let is_none = |index: usize| nulls.contains(&index);
         let needed = self.needed(&asked, &is_given);
+        let again = self.again(&request.recompute, &mut failures);
         let mut given = vec![None; count];
         let mut written = WrittenValues::new();
         for index in (0..count).filter(|it| needed[*it]) {
@@ -129,7 +118,7 @@ impl Driver {
                 None => self.read_written(index, &is_given, &is_none, &mut written, &mut failures),
             }
         }
-        Prepared { targets, needed, given, written, failures, unused_inputs }
+        Prepared { targets, needed, again, given, written, failures, unused_inputs }
     }
 
     /// A given value that is no node's, as what it is written as.
@@ -253,6 +242,25 @@ impl Driver {
         unused
     }
 
+    /// By node: whether it is computed again, by its attribute or on demand.
+    fn again(&self, recompute: &Recompute, failures: &mut Vec<Failure>) -> Vec<bool> {
+        let is_always = |it: &Ready| it.caching.behaviour == Behaviour::Recompute;
+        let mut again: Vec<bool> =
+            self.committed.nodes.iter().map(|it| *recompute == Recompute::All || is_always(it)).collect();
+        if let Recompute::Nodes(nodes) = recompute {
+            for name in nodes {
+                match self.committed.find(name) {
+                    Some(index) => again[index] = true,
+                    None => {
+                        let message = format!("there is no node `{name}` to compute again");
+                        failures.push(problem("unknown-target", name, message));
+                    }
+                }
+            }
+        }
+        again
+    }
+
     /// What the targets need; nothing above a given value is.
     fn needed(&self, targets: &[usize], is_given: &dyn Fn(usize) -> bool) -> Vec<bool> {
         let mut needed = vec![false; self.committed.nodes.len()];
@@ -322,18 +330,26 @@ impl Driver {
         if let Some(given) = self.given.get(slot)
             && given.raw == raw
             && given.ty.id == ty.id
-            && given.files.iter().all(|(path, before)| before.is_some() && stamp(path) == *before)
+            && given.files.iter().all(|(path, before)| before.is_some() && Look::at(path) == *before)
         {
             return Ok(given.computed.clone());
         }
-        let given = read(name, raw, ty, decode, &self.base)?;
+        let given = read(name, raw, ty, decode, &self.base, &mut self.files)?;
         let computed = given.computed.clone();
         self.given.insert(slot.to_owned(), given);
         Ok(computed)
     }
 }
 
-fn read(name: &str, raw: &str, ty: TypeInfo, decode: Option<Decode>, base: &Path) -> Result<Given, Failure> {
+fn read(
+    name: &str,
+    raw: &str,
+    ty: TypeInfo,
+    decode: Option<Decode>,
+    base: &Path,
+    files: &mut Files,
+) -> Result<Given, Failure> {
+    let moment = SystemTime::now();
     let context = LiteralContext::new(name, base);
     let short = ty.short();
     let doing = Doing { done: "read from its literal", node: name, ty: &short };
@@ -346,33 +362,38 @@ fn read(name: &str, raw: &str, ty: TypeInfo, decode: Option<Decode>, base: &Path
         Err(panicked(panic, &foreign::take_fault().unwrap_or_else(|| doing.sentence())))
     })?;
     value.belongs_to(name);
-    let files: Vec<_> = context.files.into_inner().into_iter().map(|it| (stamp(&it), it)).collect();
-    // What cannot be hashed (a lazy frame, a type of the user) is known by how it was written.
-    let derived = written_version(raw, ty, base, &files);
+    let paths = context.files.into_inner();
+    // What cannot be hashed (a lazy frame, a type of the user) is known by how it was written, and what is there.
+    let derived = match value.ops().encode {
+        Some(_) => Version::of_bytes(raw.as_bytes()),
+        None => {
+            written_version(raw, ty, base, &paths, files).map_err(|it| problem("bad-literal", name, it))?
+        }
+    };
     let computed = panics::catch(|| Arc::new(Computed::new(value, derived)));
     let computed = computed.map_err(|panic| panicked(panic, &foreign::take_fault().unwrap_or_default()))?;
-    let files = files.into_iter().map(|(stamp, path)| (path, stamp)).collect();
+    let look = |it: &PathBuf| Look::at(it).filter(|it| it.is_settled(moment));
+    let files = paths.into_iter().map(|it| (it.clone(), look(&it))).collect();
     Ok(Given { raw: raw.to_owned(), ty, files, computed })
 }
 
-/// The version of what has none of its own: where and how it was written, and the files as they were.
-fn written_version(raw: &str, ty: TypeInfo, base: &Path, files: &[(Option<Stamp>, PathBuf)]) -> Version {
-    let mut encoding = Vec::new();
-    let mut add = |bytes: &[u8]| {
-        encoding.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
-        encoding.extend_from_slice(bytes);
-    };
-    add(ty.name.as_bytes());
-    add(raw.as_bytes());
-    add(base.as_os_str().as_encoded_bytes());
-    for (stamp, path) in files {
-        add(path.as_os_str().as_encoded_bytes());
-        match stamp {
-            Some(stamp) => stamp.iter().for_each(|it| add(&it.to_le_bytes())),
-            None => add(b"none"),
-        }
+/// The version of what has none of its own: where and how it was written, and the content of the files.
+fn written_version(
+    raw: &str,
+    ty: TypeInfo,
+    base: &Path,
+    paths: &[PathBuf],
+    files: &mut Files,
+) -> Result<Version, String> {
+    let mut encoder = Encoder::new();
+    encoder.text(ty.name);
+    encoder.text(raw);
+    encoder.text(&base.to_string_lossy());
+    for path in paths {
+        encoder.text(&path.to_string_lossy());
+        encoder.bytes(&files.version(base, path)?.0);
     }
-    Version::of_bytes(&encoding)
+    encoder.finish().ok_or_else(|| "it cannot be seen".to_owned())
 }
 
 fn problem(kind: &str, node: &str, message: String) -> Failure {

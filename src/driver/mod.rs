@@ -8,6 +8,7 @@
 //! a changed node simply has another key, and an undone change has the old one.
 
 mod commit;
+mod files;
 mod given;
 mod part;
 mod run;
@@ -22,9 +23,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use brooklet_graph::graph::{Graph, Literals};
 use brooklet_graph::source::Sources;
-use brooklet_graph::wire::{CacheReport, EdgeMismatch, Failure};
+use brooklet_graph::wire::{CacheReport, EdgeMismatch, Failure, Recompute};
 
 use commit::Committed;
+use files::Files;
 use given::Given;
 use why::Record;
 
@@ -32,9 +34,10 @@ pub use part::Column;
 
 use crate::executor::{Computed, Pool};
 use crate::glue::Function;
-use crate::store::Store;
+use crate::recorder::Recorder;
+use crate::store::{Asked, Store};
 use crate::value::Value;
-use crate::version::Encoder;
+use crate::version::{Encoder, Version};
 
 /// Holds everything that a program or a notebook has computed.
 pub struct Driver {
@@ -46,6 +49,7 @@ pub struct Driver {
     records: Vec<Option<Record>>,
     /// The last literal of each input and override, decoded.
     given: HashMap<String, Given>,
+    files: Files,
     pool: Option<Pool>,
     interrupt: Arc<AtomicBool>,
     base: PathBuf,
@@ -53,6 +57,8 @@ pub struct Driver {
     config: Literals,
     /// For places in messages; a notebook's are the kernel's.
     sources: Sources,
+    /// Of a program that asked for records.
+    recorder: Option<Recorder>,
 }
 
 /// What a run is to do.
@@ -67,6 +73,8 @@ pub struct Request {
     pub values: BTreeMap<String, GivenValue>,
     /// Values of a program in the place of nodes.
     pub value_overrides: BTreeMap<String, GivenValue>,
+    /// What is computed again though its result is kept.
+    pub recompute: Recompute,
 }
 
 /// A value that a program gives. What cannot be told apart by its content is told apart by having been given
@@ -84,15 +92,19 @@ impl GivenValue {
     }
 
     fn computed(&self) -> Computed {
-        // What this process gave is no other's: nothing on disk may be found by it.
-        static PROCESS: OnceLock<u64> = OnceLock::new();
-        let process = PROCESS.get_or_init(|| RandomState::new().build_hasher().finish());
         let mut encoder = Encoder::new();
         encoder.text("given");
-        encoder.bytes(&process.to_le_bytes());
+        // What this process gave is no other's: nothing on disk may be found by it.
+        encoder.bytes(&process().to_le_bytes());
         encoder.bytes(&self.number.to_le_bytes());
         Computed::new(self.value.clone(), encoder.finish().expect("numbers can be seen"))
     }
+}
+
+/// A number that no other process has.
+fn process() -> u64 {
+    static PROCESS: OnceLock<u64> = OnceLock::new();
+    *PROCESS.get_or_init(|| RandomState::new().build_hasher().finish())
 }
 
 /// What came of a run.
@@ -107,6 +119,10 @@ pub struct Report {
     /// Nodes whose values are not as declared, and what differs.
     pub warnings: Vec<(String, String)>,
     pub interrupted: bool,
+    /// The version of each node that has a value, and can be told by it.
+    pub versions: Vec<(String, Version)>,
+    /// Files that parameters named.
+    pub files: BTreeMap<String, Version>,
 }
 
 /// What became of a commit.
@@ -137,11 +153,13 @@ impl Driver {
             type_key: String::new(),
             records: Vec::new(),
             given: HashMap::new(),
+            files: Files::default(),
             pool: None,
             interrupt: Arc::default(),
             base: PathBuf::from("."),
             config: Literals::new(),
             sources: Sources::default(),
+            recorder: None,
         }
     }
 
@@ -159,6 +177,14 @@ impl Driver {
 
     pub(crate) fn sources(&self) -> &Sources {
         &self.sources
+    }
+
+    pub(crate) fn set_recorder(&mut self, recorder: Recorder) {
+        self.recorder = Some(recorder);
+    }
+
+    pub(crate) fn recorder(&self) -> Option<&Recorder> {
+        self.recorder.as_ref()
     }
 
     /// What relative paths in literals are relative to.
@@ -273,7 +299,8 @@ impl Driver {
             .zip(&self.records)
             .map(|(node, record)| {
                 let key = record.as_ref().and_then(|it| it.key);
-                (node.names.node.clone(), key, node.call.as_ref().map(|it| it.output))
+                let ops = node.call.as_ref().map(|it| it.output);
+                Asked { node: node.names.node.clone(), key, ops, caching: node.caching.behaviour }
             })
             .collect();
         self.store.report(&nodes)

@@ -6,20 +6,23 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use brooklet_graph::wire::{Event, Failure};
+use brooklet_graph::graph::Behaviour;
+use brooklet_graph::wire::{Event, Failure, Recompute};
 
-use super::commit::{Call, Ready, Shape};
+use super::commit::{Call, Feed, Ready, Shape};
+use super::files;
 use super::given::{Prepared, Target, WrittenValues};
 use super::part::schema_difference;
-use super::why::{How, Parts, Record};
-use super::{Driver, Report, Request};
+use super::why::{Cause, How, Parts, Record};
+use super::{Driver, Report, Request, process};
 use crate::executor::{self, Computed, Pool, Step, StepResult};
 use crate::glue::Argument;
-use crate::store::{Found, Known};
-use crate::version::Version;
+use crate::store::{Found, Known, Made};
+use crate::version::{Encoder, Version};
 
 /// How often a run begins anew because a value that was computed again is another one than the one on record. Functions
 /// that give another value each time would go on for ever.
@@ -53,7 +56,7 @@ impl Driver {
     /// Runs what the targets need and have no value for, and reports. Failures do not stop what does not depend
     /// on them.
     pub fn execute(&mut self, request: &Request, events: &mut dyn FnMut(Event)) -> Report {
-        let prepared = self.prepare(request);
+        let mut prepared = self.prepare(request);
         let mut report = Report { unused_inputs: prepared.unused_inputs.clone(), ..Report::default() };
         if !prepared.failures.is_empty() {
             self.blame(&prepared, events);
@@ -61,11 +64,17 @@ impl Driver {
             return report;
         }
         self.store.begin();
+        self.files.asked.clear();
         for attempt in 1..=RESTARTS {
-            let mut run = Running::new(self, prepared.clone(), events, &mut report);
+            let mut run = Running::new(self, prepared.clone(), request, events, &mut report);
             run.announce();
             run.go();
+            run.say_what_was_spared();
             let (states, targets, differs) = (run.states, run.targets, run.differs);
+            // What was to be computed again is: once is enough.
+            for (again, state) in prepared.again.iter_mut().zip(&states) {
+                *again &= !matches!(state, State::Has(_));
+            }
             if !differs.is_empty() && attempt < RESTARTS && !report.interrupted {
                 // What failed fails again.
                 report.failures.clear();
@@ -94,19 +103,44 @@ impl Driver {
                             continue;
                         }
                         report.values.push((self.committed.name(index).to_owned(), computed.value.clone()));
-                        let key = self.records[index].as_ref().and_then(|it| it.key);
-                        asked_for.extend(key.map(|it| (it, computed.value.ops())));
+                        if let Some(record) = &self.records[index]
+                            && let Some(key) = record.key
+                        {
+                            let made = self.made(index, record.now.made.clone());
+                            asked_for.push((key, computed.value.ops(), made));
+                        }
                     }
                 }
             }
             self.store.end(&asked_for);
+            report.versions = self.versions(&states);
             break;
         }
         for message in self.store.take_warnings() {
             report.warnings.push((String::new(), message.clone()));
             events(Event::DidWarn { node: String::new(), message });
         }
+        report.files = std::mem::take(&mut self.files.asked);
         report
+    }
+
+    /// What a result was made of, with how it is to be written.
+    fn made(&self, index: usize, made: Made) -> Made {
+        Made { format: self.committed.format(index), ..made }
+    }
+
+    fn versions(&self, states: &[State]) -> Vec<(String, Version)> {
+        let of_state = |(index, state): (usize, &State)| {
+            let version = match state {
+                State::Has(computed) => computed.version,
+                State::Known { known, .. } => known.version,
+                _ => return None,
+            };
+            let node = &self.committed.nodes[index];
+            let tells = !matches!(node.caching.behaviour, Behaviour::Disable | Behaviour::Ignore);
+            tells.then(|| (node.names.node.clone(), version))
+        };
+        states.iter().enumerate().filter_map(of_state).collect()
     }
 
     /// By node: whether it depends on one of these.
@@ -167,6 +201,13 @@ struct Running<'a> {
     expected: HashMap<usize, Version>,
     /// Nodes that were computed after all and have another value: what was reused by the old one may not be current.
     differs: Vec<usize>,
+    /// By node: whether it runs though its result is kept.
+    again: Vec<bool>,
+    /// By node: whether its key holds what no other run can have, so that nobody could find its result.
+    is_fleeting: Vec<bool>,
+    /// By node: the files that its parameters name, as they are.
+    files: HashMap<usize, Arc<[(String, Version)]>>,
+    request: &'a Request,
     events: &'a mut dyn FnMut(Event),
     report: &'a mut Report,
 }
@@ -175,10 +216,11 @@ impl<'a> Running<'a> {
     fn new(
         driver: &'a mut Driver,
         prepared: Prepared,
+        request: &'a Request,
         events: &'a mut dyn FnMut(Event),
         report: &'a mut Report,
     ) -> Running<'a> {
-        let Prepared { targets, needed, given, written, .. } = prepared;
+        let Prepared { targets, needed, again, given, written, .. } = prepared;
         let mut ready = BinaryHeap::new();
         let mut states = Vec::with_capacity(needed.len());
         for (index, node) in driver.committed.nodes.iter().enumerate() {
@@ -207,6 +249,10 @@ impl<'a> Running<'a> {
             lacking: HashMap::new(),
             expected: HashMap::new(),
             differs: Vec::new(),
+            is_fleeting: vec![false; again.len()],
+            again,
+            files: HashMap::new(),
+            request,
             events,
             report,
         }
@@ -279,23 +325,47 @@ impl<'a> Running<'a> {
         if let Some(computed) = self.given[index].take() {
             let (node, summary) = (self.name(index), computed.summary.clone());
             (self.events)(Event::DidTake { node, summary });
-            self.record(index, How::Taken, None, computed.version, 0.0);
+            self.record(index, How::Taken, None, Some(&computed), computed.version, 0.0);
             return self.complete(index, State::Has(computed));
         }
         let node = &self.driver.committed.nodes[index];
-        let Some(call) = &node.call else { return self.complete(index, State::Absent) };
+        if node.call.is_none() {
+            return self.complete(index, State::Absent);
+        }
         for feed in &node.feeds {
             if let Some(State::Failed { because }) = feed.from.map(|it| &self.states[it]) {
                 return self.skip(index, *because);
             }
         }
+        let behaviour = node.caching.behaviour;
+        if behaviour == Behaviour::Ignore && !self.again[index] && !self.expected.contains_key(&index) {
+            // It runs if something takes its value, and not before.
+            let known = Known { version: ignored(), summary: Default::default(), milliseconds: 0.0 };
+            return self.complete(index, State::Known { key: ignored(), known });
+        }
+        if !node.caching.files.is_empty() {
+            match self.look_at_files(index) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(message) => return self.fail(index, message),
+            }
+        }
+        let node = &self.driver.committed.nodes[index];
+        let Some(call) = &node.call else { return };
+        let is_fleeting = |it: &Feed| it.from.is_some_and(|it| self.is_fleeting[it]);
+        let takes_fleeting = node.feeds.iter().any(is_fleeting);
         let key = self.key(index, node, call);
-        match self.driver.store.find(&key, call.output) {
+        let output = call.output;
+        self.is_fleeting[index] = behaviour == Behaviour::Disable || takes_fleeting;
+        if self.again[index] || matches!(behaviour, Behaviour::Disable | Behaviour::Ignore) {
+            return self.to_run.push_back((index, key));
+        }
+        match self.driver.store.find(&key, output) {
             Found::Here(computed) => self.reuse(index, key, computed),
             Found::Known(known) if !self.expected.contains_key(&index) => {
                 let (node, summary) = (self.name(index), known.summary.clone());
                 (self.events)(Event::DidReuse { node, summary });
-                self.record(index, How::Reused, Some(key), known.version, known.milliseconds);
+                self.record(index, How::Reused, Some(key), None, known.version, known.milliseconds);
                 self.complete(index, State::Known { key, known });
             }
             // Another node has the same code and the same values: one of the two runs.
@@ -312,7 +382,7 @@ impl<'a> Running<'a> {
     fn reuse(&mut self, index: usize, key: Version, computed: Arc<Computed>) {
         let (node, summary) = (self.name(index), computed.summary.clone());
         (self.events)(Event::DidReuse { node, summary });
-        self.record(index, How::Reused, Some(key), computed.version, 0.0);
+        self.record(index, How::Reused, Some(key), Some(&computed), computed.version, 0.0);
         self.complete(index, State::Has(computed));
     }
 
@@ -335,6 +405,10 @@ impl<'a> Running<'a> {
         };
         let node = &self.driver.committed.nodes[index];
         let Some(call) = &node.call else { return true };
+        // A result from before it was to be ignored is not what is asked for.
+        if node.caching.behaviour == Behaviour::Ignore {
+            return false;
+        }
         match self.driver.store.load(key, call.output, &node.names) {
             Some(computed) => {
                 self.states[index] = State::Has(computed);
@@ -349,8 +423,12 @@ impl<'a> Running<'a> {
         self.states[index] = State::Waiting(0);
         let twins = self.twins.remove(&key).unwrap_or_default();
         self.ready.extend(twins.into_iter().map(Reverse));
-        let feeds: Vec<usize> =
-            self.driver.committed.nodes[index].feeds.iter().filter_map(|it| it.from).collect();
+        let feeds = self.driver.committed.nodes[index].feeds.iter().filter_map(|it| it.from).collect();
+        self.wait_for(index, feeds);
+    }
+
+    /// Has those of the values computed that nobody has; then the node's turn comes again.
+    fn wait_for(&mut self, index: usize, feeds: Vec<usize>) {
         let has_failed = feeds.iter().any(|it| matches!(self.states[*it], State::Failed { .. }));
         let missing: BTreeSet<usize> = feeds.into_iter().filter(|it| self.is_to_come(*it)).collect();
         if has_failed || missing.is_empty() {
@@ -425,6 +503,61 @@ impl<'a> Running<'a> {
         }
     }
 
+    /// Notes what the files hold that a node's parameters name. False if first a value has to be computed that says which.
+    fn look_at_files(&mut self, index: usize) -> Result<bool, String> {
+        let node = &self.driver.committed.nodes[index];
+        let naming: Vec<usize> = (0..node.feeds.len()).filter(|it| node.feeds[*it].names_files).collect();
+        let from: Vec<usize> = naming.iter().filter_map(|it| node.feeds[*it].from).collect();
+        let missing: Vec<usize> = from.into_iter().filter(|it| !self.obtain(*it)).collect();
+        if !missing.is_empty() {
+            self.wait_for(index, missing);
+            return Ok(false);
+        }
+        let mut found = Vec::new();
+        for at in naming {
+            let Some(value) = self.fed(index, at).map(|it| it.value.clone()) else { continue };
+            let name = self.driver.committed.nodes[index].names.feeds[at].clone();
+            let paths = files::paths_of(&value).ok_or_else(|| {
+                format!("`#[cache(file(..))]`: `{name}` is a `{}`, which names no files", value.type_name())
+            })?;
+            for path in paths {
+                let version = self.driver.files.version(&self.driver.base, &path)?;
+                found.push((path.to_string_lossy().into_owned(), version));
+            }
+        }
+        self.files.insert(index, found.into());
+        Ok(true)
+    }
+
+    /// Whether the files that a node read are what they were before it ran.
+    fn files_stayed(&mut self, index: usize) -> bool {
+        let Some(files) = self.files.get(&index) else { return true };
+        let driver = &mut *self.driver;
+        files.iter().all(|(path, version)| {
+            driver.files.version(&driver.base, Path::new(path)).is_ok_and(|it| it == *version)
+        })
+    }
+
+    /// Ends a node that cannot be run.
+    fn fail(&mut self, index: usize, message: String) {
+        let node = self.name(index);
+        let failure = Failure { kind: "Error".to_owned(), node: node.clone(), message, ..Failure::default() };
+        (self.events)(Event::DidFail { node, failure: failure.clone() });
+        self.report.failures.push(failure);
+        self.complete(index, State::Failed { because: index });
+    }
+
+    /// Of nodes whose results are ignored: those that nothing took.
+    fn say_what_was_spared(&mut self) {
+        for (index, node) in self.driver.committed.nodes.iter().enumerate() {
+            let is_ignored = node.caching.behaviour == Behaviour::Ignore;
+            if is_ignored && matches!(self.states[index], State::Known { .. }) {
+                let because = "nothing that ran takes it".to_owned();
+                (self.events)(Event::DidSkip { node: node.names.node.clone(), because });
+            }
+        }
+    }
+
     /// The node's code and the versions of all that goes in. A literal counts as the value that it is, so that
     /// giving a default's value changes nothing.
     fn key(&self, index: usize, node: &Ready, call: &Call) -> Version {
@@ -456,6 +589,12 @@ impl<'a> Running<'a> {
                 }
             }
             at += count;
+        }
+        if let Some(files) = self.files.get(&index) {
+            encoding.push(4);
+            for (_, version) in files.iter() {
+                encoding.extend_from_slice(&version.0);
+            }
         }
         Version::of_bytes(&encoding)
     }
@@ -501,11 +640,31 @@ impl<'a> Running<'a> {
         let StepResult { index, milliseconds, hashing, outcome } = result;
         let State::Running { key } = self.states[index] else { return };
         match outcome {
-            Ok(computed) => {
+            Ok(mut computed) => {
+                let behaviour = self.driver.committed.nodes[index].caching.behaviour;
+                match behaviour {
+                    Behaviour::Ignore => computed.version = ignored(),
+                    Behaviour::Disable => computed.version = unique(),
+                    Behaviour::Reuse | Behaviour::Recompute => {}
+                }
                 let computed = Arc::new(computed);
-                let names = &self.driver.committed.nodes[index].names;
-                self.driver.store.insert(key, &computed, names, milliseconds);
-                let changed = self.record(index, How::Ran, Some(key), computed.version, milliseconds);
+                let stayed = self.files_stayed(index);
+                if !stayed {
+                    let node = self.name(index);
+                    let message = format!("a file changed while `{node}` read it; its value is not kept");
+                    self.report.warnings.push((node.clone(), message.clone()));
+                    (self.events)(Event::DidWarn { node, message });
+                }
+                let is_kept = stayed && behaviour != Behaviour::Ignore && !self.is_fleeting[index];
+                let before = self.before(index);
+                let made = self.made_of(index);
+                if is_kept {
+                    let made = self.driver.made(index, made.clone());
+                    self.driver.store.insert(key, &computed, &made, milliseconds);
+                }
+                let how = How::Ran { cause: self.cause(index, behaviour) };
+                let now = Parts::of(made, &computed);
+                let changed = self.note(index, how, is_kept.then_some(key), now, milliseconds, before);
                 let (node, summary) = (self.name(index), computed.summary.clone());
                 (self.events)(Event::DidRun { node, milliseconds, hashing, changed, summary });
                 self.hold_against_schema(index, &computed);
@@ -522,8 +681,11 @@ impl<'a> Running<'a> {
             }
             Err(failure) => {
                 // The last value's version stays, so that the next success can say whether it is another one.
-                let last = self.driver.records[index].as_ref().map(|it| it.now.version);
-                self.record(index, How::Failed, None, last.unwrap_or(Version([0; 16])), milliseconds);
+                let before = self.before(index);
+                let last = self.driver.records[index].as_ref().or(before.as_ref()).map(|it| it.now.version);
+                let version = last.unwrap_or(Version([0; 16]));
+                let now = Parts { made: self.made_of(index), version, columns: None };
+                self.note(index, How::Failed, None, now, milliseconds, before);
                 let event = Event::DidFail { node: self.name(index), failure: failure.clone() };
                 (self.events)(event);
                 self.report.failures.push(failure);
@@ -607,31 +769,92 @@ impl<'a> Running<'a> {
         self.driver.committed.nodes[index].names.node.clone()
     }
 
-    /// Notes what happened, for `why`; whether the value is another one than before.
+    /// What a node's value is made of in this run.
+    fn made_of(&self, index: usize) -> Made {
+        let node = &self.driver.committed.nodes[index];
+        Made {
+            names: node.names.clone(),
+            code: node.code,
+            values: (0..node.feeds.len()).map(|at| self.version_of(index, at)).collect(),
+            files: self.files.get(&index).cloned().unwrap_or_default(),
+            format: None,
+        }
+    }
+
+    /// What is known of the node from an earlier process, if this one has nothing of it yet.
+    fn before(&self, index: usize) -> Option<Record> {
+        if self.driver.records[index].is_some() {
+            return None;
+        }
+        let names = &self.driver.committed.nodes[index].names;
+        let (made, version, milliseconds) = self.driver.store.last_of(&names.node)?;
+        (made.names.function == names.function).then(|| Record {
+            how: How::Reused,
+            key: None,
+            milliseconds,
+            now: Parts { made, version, columns: None },
+            before: None,
+            before_failed: false,
+        })
+    }
+
+    /// Why a node runs whatever is kept of it.
+    fn cause(&self, index: usize, behaviour: Behaviour) -> Cause {
+        let is_asked = match &self.request.recompute {
+            Recompute::Nothing => false,
+            Recompute::Nodes(nodes) => nodes.iter().any(|it| it == self.driver.committed.name(index)),
+            Recompute::All => true,
+        };
+        match behaviour {
+            Behaviour::Reuse if is_asked => Cause::Asked,
+            Behaviour::Reuse => Cause::Stale,
+            other => Cause::Always(other),
+        }
+    }
+
+    /// Notes a value that was given or need not be computed.
     fn record(
         &mut self,
         index: usize,
         how: How,
         key: Option<Version>,
+        computed: Option<&Computed>,
         version: Version,
         milliseconds: f64,
-    ) -> bool {
+    ) {
         if let Some(record) = &mut self.driver.records[index]
             && record.now.version == version
             && record.key == key
-            && how != How::Ran
         {
             record.how = how;
             record.before = None; // the time before was the same
-            return false;
+            return;
         }
-        let count = if how == How::Taken { 0 } else { self.driver.committed.nodes[index].feeds.len() };
-        let dependencies = (0..count).map(|at| self.version_of(index, at)).collect();
-        let node = &self.driver.committed.nodes[index];
-        let now = Parts { code: node.code, dependencies, names: node.names.clone(), version };
+        let mut made = self.made_of(index);
+        if how == How::Taken {
+            made.values = Arc::default();
+        }
+        let now = match computed {
+            Some(computed) => Parts::of(made, computed),
+            None => Parts { made, version, columns: None },
+        };
+        let before = self.before(index);
+        self.note(index, how, key, now, milliseconds, before);
+    }
+
+    /// Notes what happened, for `why`; whether the value is another one than before.
+    fn note(
+        &mut self,
+        index: usize,
+        how: How,
+        key: Option<Version>,
+        now: Parts,
+        milliseconds: f64,
+        earlier: Option<Record>,
+    ) -> bool {
         let record = &mut self.driver.records[index];
-        let before = record.take();
-        let changed = before.as_ref().is_none_or(|it| it.now.version != version);
+        let before = record.take().or(earlier);
+        let changed = before.as_ref().is_none_or(|it| it.now.version != now.version);
         let before_failed = before.as_ref().is_some_and(|it| it.how == How::Failed);
         // A reuse takes no time, but how long the step takes is still worth knowing.
         let milliseconds = match (&before, how) {
@@ -642,4 +865,19 @@ impl<'a> Running<'a> {
             Some(Record { how, key, milliseconds, now, before: before.map(|it| it.now), before_failed });
         changed
     }
+}
+
+/// The version of what counts for nothing.
+fn ignored() -> Version {
+    Version::of_bytes(b"brooklet ignored")
+}
+
+/// A version that no other value has, in this process or any other.
+fn unique() -> Version {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let mut encoder = Encoder::new();
+    encoder.text("unique");
+    encoder.bytes(&process().to_le_bytes());
+    encoder.bytes(&NEXT.fetch_add(1, Ordering::Relaxed).to_le_bytes());
+    encoder.finish().expect("numbers can be seen")
 }

@@ -5,6 +5,7 @@
 
 use std::any::Any;
 use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
 
 use polars::prelude::{DataFrame, IntoLazy, LazyFrame};
 
@@ -88,9 +89,11 @@ macro_rules! arg {
 
 arg!([T: 'static] &&&Ty<Option<&'v T>> => T, MaybeReference, optional true, accepts T, Option<T>);
 arg!([] &&&Ty<Option<&'v str>> => String, MaybeText, optional true, accepts String, &'static str, Option<String>);
+arg!([] &&&Ty<Option<&'v Path>> => PathBuf, MaybeFile, optional true, accepts PathBuf, Option<PathBuf>);
 arg!([T: 'static] &&&Ty<Option<&'v [T]>> => Vec<T>, MaybeSlice, optional true, accepts Vec<T>, Option<Vec<T>>);
 arg!([] &&&Ty<Option<LazyFrame>> => LazyFrame, MaybeLazy, optional true, accepts LazyFrame, DataFrame);
 arg!([] &&&Ty<&'v str> => String, Text, optional false, accepts String, &'static str);
+arg!([] &&&Ty<&'v Path> => PathBuf, File, optional false, accepts PathBuf);
 arg!([T: 'static] &&&Ty<&'v [T]> => Vec<T>, Slice, optional false, accepts Vec<T>);
 arg!([] &&&Ty<LazyFrame> => LazyFrame, Lazy, optional false, accepts LazyFrame, DataFrame);
 arg!([T: 'static] &&Ty<Option<T>> => T, MaybeValue, optional true, accepts T, Option<T>);
@@ -101,6 +104,10 @@ arg!([T: 'static] Ty<T> => T, ByValue, optional false, accepts T);
 pub struct Text;
 /// `Option<&str>`
 pub struct MaybeText;
+/// `&Path` from a `PathBuf`.
+pub struct File;
+/// `Option<&Path>`
+pub struct MaybeFile;
 /// `&[T]` from a `Vec<T>`.
 pub struct Slice;
 /// `Option<&[T]>`
@@ -168,6 +175,23 @@ impl<'v> Slot<'v, String, MaybeText> {
             return Ok(maybe.as_deref());
         }
         text(value).map(Some).ok_or_else(|| self.wrong_type(TypeInfo::of::<String>(), value))
+    }
+}
+
+impl<'v> Slot<'v, PathBuf, File> {
+    pub fn take(&self) -> Result<&'v Path, Error> {
+        let value = self.required()?;
+        match value.get::<PathBuf>() {
+            Some(it) => Ok(it),
+            None => Err(self.wrong_type(TypeInfo::of::<PathBuf>(), value)),
+        }
+    }
+}
+
+impl<'v> Slot<'v, PathBuf, MaybeFile> {
+    pub fn take(&self) -> Result<Option<&'v Path>, Error> {
+        let by_reference = Slot { value: self.value, index: self.index, base: self.base, how: PhantomData };
+        Ok(Slot::<PathBuf, MaybeReference>::take(&by_reference)?.map(PathBuf::as_path))
     }
 }
 

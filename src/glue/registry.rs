@@ -6,6 +6,7 @@
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt::Debug;
+use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use chrono::{NaiveDate, NaiveDateTime};
@@ -58,6 +59,9 @@ fn build() -> Registry {
     scalars! {
         bool char i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize f32 f64 String NaiveDate NaiveDateTime
     }
+    add(scalar::<PathBuf>());
+    add(scalar::<Option<PathBuf>>());
+    add(list::<PathBuf>());
     add(scalar_without_literal::<&'static str>());
     add(scalar::<()>());
     add(scalar::<Option<Option<f64>>>());

@@ -8,6 +8,7 @@ mod combine;
 mod frame;
 mod html;
 mod lazy;
+mod numbers;
 mod scalar;
 
 use std::any::Any;
@@ -17,6 +18,7 @@ use brooklet_graph::wire::MimeBundle;
 use polars::prelude::*;
 
 pub use combine::{combine, frame_of, json};
+pub use numbers::numbers;
 pub use scalar::{debug, scalar, scalar_shape, type_name_only};
 
 use crate::value::{ColumnView, Value};

@@ -42,6 +42,8 @@ pub struct Disk {
     pub files: Files,
     /// What the ledger holds, as far as it was read, each with the number of its line: the last line of a key counts.
     known: HashMap<Version, (u64, Entry)>,
+    /// By node: the key of its last result.
+    last: HashMap<String, Version>,
     lines: u64,
     /// Lines without a value since old ones were forgotten.
     light: usize,
@@ -73,8 +75,16 @@ impl Disk {
         let directory = directory.join(STAMP);
         fs::create_dir_all(directory.join("values"))?;
         let files = Files { ledger: directory.join("ledger"), directory: directory.join("values") };
-        let mut disk =
-            Disk { directory, files, known: HashMap::new(), lines: 0, light: 0, ledger: None, damaged: 0 };
+        let mut disk = Disk {
+            directory,
+            files,
+            known: HashMap::new(),
+            last: HashMap::new(),
+            lines: 0,
+            light: 0,
+            ledger: None,
+            damaged: 0,
+        };
         disk.files.append("")?;
         disk.refresh();
         disk.compact();
@@ -83,6 +93,11 @@ impl Disk {
 
     pub fn get(&self, key: &Version) -> Option<&Entry> {
         self.known.get(key).map(|it| &it.1)
+    }
+
+    /// The last result of a node of that name.
+    pub fn last_of(&self, node: &str) -> Option<&Entry> {
+        self.get(self.last.get(node)?)
     }
 
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
@@ -97,6 +112,7 @@ impl Disk {
             let Ok(file) = File::open(&self.files.ledger) else { return };
             let Ok(inode) = file.metadata().map(|it| it.ino()) else { return };
             self.known.clear();
+            self.last.clear();
             self.ledger = Some(Reader { file, inode, position: 0 });
         }
         let Some(reader) = &mut self.ledger else { return };
@@ -135,6 +151,10 @@ impl Disk {
     pub fn learn(&mut self, entry: Entry) {
         self.lines += 1;
         self.light += usize::from(entry.file.is_none());
+        match self.last.get_mut(&entry.node) {
+            Some(last) => *last = entry.key,
+            None => drop(self.last.insert(entry.node.clone(), entry.key)),
+        }
         self.known.insert(entry.key, (self.lines, entry));
         if self.light > 2 * LIGHT {
             self.forget_old_lines();

@@ -25,9 +25,34 @@ pub struct Entry {
     pub shape: String,
     /// What it took to compute.
     pub milliseconds: f64,
+    /// What it was computed from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Box<Origin>>,
     /// Where the value is; absent where it is sooner computed than read, or cannot be stored.
     pub file: Option<FileOf>,
 }
+
+/// What a result was computed from: its key in words.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The path of the function.
+    pub function: String,
+    /// What of its code counts, with its module and its type.
+    #[serde(with = "hex")]
+    pub code: Version,
+    /// Its code's fingerprint alone.
+    pub fingerprint: String,
+    /// The values that went in, in order; `None` where there was none.
+    pub values: Vec<(String, Option<Hex>)>,
+    /// The files that parameters named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<(String, Hex)>,
+}
+
+/// A version in a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Hex(#[serde(with = "hex")] pub Version);
 
 /// A file of values, named by its hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +113,13 @@ mod tests {
             ty: "f64".to_owned(),
             shape: "28.3".to_owned(),
             milliseconds: 0.125,
+            origin: Some(Box::new(Origin {
+                function: "marketing::spend_mean".to_owned(),
+                code: Version([3; 16]),
+                fingerprint: "00ff".to_owned(),
+                values: vec![("spend".to_owned(), Some(Hex(Version([4; 16])))), ("window".to_owned(), None)],
+                files: vec![("a.csv".to_owned(), Hex(Version([5; 16])))],
+            })),
             file: Some(FileOf { format: Format::Arrow, bytes: 7, hash: Version([9; 16]) }),
         }
     }

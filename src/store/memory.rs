@@ -113,8 +113,8 @@ impl Memory {
         gone.iter().for_each(|it| drop(self.remove(it)));
     }
 
-    /// Drops values that were not used for longest until the rest is within the budget; those dropped.
-    pub fn sweep(&mut self, may_go: impl Fn(&Version, &Kept) -> bool) -> Vec<Kept> {
+    /// Drops values that were not used for longest until the rest is within the budget; the keys of those dropped.
+    pub fn sweep(&mut self, may_go: impl Fn(&Version, &Kept) -> bool) -> Vec<Version> {
         if self.bytes <= self.budget {
             return Vec::new();
         }
@@ -131,7 +131,8 @@ impl Memory {
             if self.bytes <= target {
                 break;
             }
-            gone.extend(self.remove(&key));
+            self.remove(&key);
+            gone.push(key);
         }
         gone
     }
@@ -149,7 +150,7 @@ mod tests {
     }
 
     fn names(node: &str) -> Arc<StepNames> {
-        Arc::new(StepNames { node: node.to_owned(), parameters: Vec::new(), feeds: Vec::new() })
+        Arc::new(StepNames { node: node.to_owned(), ..StepNames::default() })
     }
 
     fn computed(series: &Series) -> Arc<Computed> {
@@ -181,8 +182,7 @@ mod tests {
         }
         memory.get(&key(1));
         let gone = memory.sweep(|_, it| it.node() != "n2");
-        let names: Vec<&str> = gone.iter().map(Kept::node).collect();
-        assert_eq!(names, ["n3", "n4"]);
+        assert_eq!(gone, [key(3), key(4)]);
         assert!(memory.peek(&key(1)).is_some() && memory.peek(&key(2)).is_some());
         assert!(memory.sweep(|_, _| true).is_empty());
     }

@@ -11,19 +11,21 @@ mod entry;
 mod memory;
 mod writer;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use brooklet_graph::graph::Behaviour;
 use brooklet_graph::wire::{CacheReport, KeptNode, Summary};
 
 use crate::executor::{Computed, StepNames};
 use crate::hold;
+use crate::storing::Format;
 use crate::value::{Ops, Value};
 use crate::version::{Encoder, Version};
-use entry::Entry;
+use entry::{Entry, Hex, Origin};
 use memory::Memory;
 use writer::{Job, Writer};
 
@@ -37,6 +39,8 @@ const SMALL: usize = 1 << 20;
 const MIDDLING: usize = 256 << 20;
 /// Of the machine's memory, as much as one part in so many.
 const SHARE: usize = 4;
+/// So many values that were asked for are told if they have to be computed again.
+const MOST_SHOWN: usize = 10_000;
 /// What all values on the disk may take.
 const DISK_BUDGET: u64 = 10 << 30;
 
@@ -48,9 +52,22 @@ pub struct Store {
     /// Results of this run that are sooner computed than read.
     light: Vec<Light>,
     pinned: BTreeSet<String>,
+    /// Keys of values that somebody asked for, and those of them that had to go for lack of room.
+    shown: HashSet<Version>,
+    evicted: HashSet<Version>,
+    /// Nodes whose values were computed again for lack of room.
+    crowded_out: BTreeSet<String>,
     hits: Hits,
     /// Told at the next occasion.
     warnings: Vec<String>,
+}
+
+/// A node that a report is asked of, with what it was found by last.
+pub struct Asked {
+    pub node: String,
+    pub key: Option<Version>,
+    pub ops: Option<&'static Ops>,
+    pub caching: Behaviour,
 }
 
 /// How often a key was found, and where.
@@ -85,6 +102,9 @@ impl Store {
             compiled: Compiled::default(),
             light: Vec::new(),
             pinned: BTreeSet::new(),
+            shown: HashSet::new(),
+            evicted: HashSet::new(),
+            crowded_out: BTreeSet::new(),
             hits: Hits::default(),
             warnings: Vec::new(),
         }
@@ -133,6 +153,14 @@ impl Store {
         }
     }
 
+    /// What the last result of a node was made of, and its version, as far as the ledger knows: from the time before this
+    /// process.
+    pub fn last_of(&self, node: &str) -> Option<(Made, Version, f64)> {
+        let disk = self.disk.as_ref()?.shared.disk();
+        let entry = disk.last_of(node)?;
+        Some((Made::of(entry, entry.origin.as_ref()?), entry.version, entry.milliseconds))
+    }
+
     /// Gets a value that [`find`](Store::find) knows. `None`: it is not there (any more), or was damaged, which is told.
     pub fn load(
         &mut self,
@@ -146,7 +174,8 @@ impl Store {
         let writer = self.disk.as_ref()?;
         let disk_key = self.disk_key(key, ops);
         let entry = writer.shared.disk().get(&disk_key).cloned()?;
-        let (file, storing) = (entry.file?, ops.storing?);
+        let file = entry.file?;
+        let storing = ops.storing?.in_format(file.format)?;
         let files = writer.shared.disk().files.clone();
         let bytes = match files.read(&file) {
             Ok(bytes) => bytes,
@@ -173,6 +202,7 @@ impl Store {
         match crate::panics::catch(read).unwrap_or_else(|panic| Err(panic.message)) {
             Ok(computed) => {
                 let computed = Arc::new(computed);
+                self.evicted.remove(key);
                 self.memory.insert(*key, computed.clone(), names, entry.milliseconds);
                 Some(computed)
             }
@@ -191,26 +221,29 @@ impl Store {
     }
 
     /// Keeps a result. It is written behind the run's back.
-    pub fn insert(
-        &mut self,
-        key: Version,
-        computed: &Arc<Computed>,
-        names: &Arc<StepNames>,
-        milliseconds: f64,
-    ) {
-        self.memory.insert(key, computed.clone(), names, milliseconds);
+    pub fn insert(&mut self, key: Version, computed: &Arc<Computed>, made: &Made, milliseconds: f64) {
+        if self.evicted.remove(&key) {
+            self.crowded_out.insert(made.names.node.clone());
+        }
+        self.memory.insert(key, computed.clone(), &made.names, milliseconds);
         let Some(writer) = self.disk.as_ref().filter(|it| !it.shared.is_off()) else { return };
-        let light = Light { key, computed: computed.clone(), names: names.clone(), milliseconds };
-        if milliseconds < READ_MILLISECONDS {
+        let light = Light { key, computed: computed.clone(), made: made.clone(), milliseconds };
+        if milliseconds < READ_MILLISECONDS && made.format.is_none() {
             return self.light.push(light);
         }
         let bytes = self.memory.peek(&key).map_or(0, memory::Kept::bytes);
-        if milliseconds >= read_milliseconds(bytes) && self.may_be_written(writer, &light, bytes) {
-            writer.hand_over(Job::Value(light.entry(&self.compiled), computed.value.clone()));
+        // Who names a format wants the file, however soon the value is computed.
+        let is_worth_it = milliseconds >= read_milliseconds(bytes) || made.format.is_some();
+        if is_worth_it && self.may_be_written(writer, &light, bytes) {
+            writer.hand_over(self.value_job(&light));
         } else {
             // At once: what took its time is not to be forgotten with a run that ends badly.
             writer.hand_over(Job::Lines(vec![light], self.compiled.clone()));
         }
+    }
+
+    fn value_job(&self, light: &Light) -> Job {
+        Job::Value(light.entry(&self.compiled), light.computed.value.clone(), light.made.format)
     }
 
     /// Whether a value can and should be written. Not one that would take half of the memory once more. And not one of
@@ -228,9 +261,13 @@ impl Store {
     }
 
     /// A run is over: what it asked for is written too, and what is too much goes.
-    pub fn end(&mut self, targets: &[(Version, &'static Ops)]) {
+    pub fn end(&mut self, targets: &[(Version, &'static Ops, Made)]) {
         self.write_lines();
-        for (key, ops) in targets {
+        for (key, ops, made) in targets {
+            if self.shown.len() >= MOST_SHOWN {
+                self.shown.clear();
+            }
+            self.shown.insert(*key);
             let Some(kept) = self.memory.peek(key) else { continue };
             let disk_key = self.disk_key(key, ops);
             let Some(writer) = self.disk.as_ref().filter(|it| !it.shared.is_off()) else { break };
@@ -239,11 +276,11 @@ impl Store {
                 let light = Light {
                     key: *key,
                     computed: kept.computed.clone(),
-                    names: kept.names.clone(),
+                    made: made.clone(),
                     milliseconds: kept.milliseconds,
                 };
                 if self.may_be_written(writer, &light, kept.bytes()) {
-                    writer.hand_over(Job::Value(light.entry(&self.compiled), kept.computed.value.clone()));
+                    writer.hand_over(self.value_job(&light));
                 }
             }
         }
@@ -274,7 +311,8 @@ impl Store {
             };
             !pinned.contains(kept.node()) && is_known()
         };
-        self.memory.sweep(may_go);
+        let gone = self.memory.sweep(may_go);
+        self.evicted.extend(gone.into_iter().filter(|it| self.shown.contains(it)));
     }
 
     fn disk_key(&self, key: &Version, ops: &Ops) -> Version {
@@ -294,12 +332,24 @@ impl Store {
 
     /// Drops every value of a type of the user's from memory.
     pub fn drop_user_values(&mut self) {
+        self.evicted.clear();
         self.memory.retain(|it| it.computed.value.ops().from_image);
     }
 
     /// What went wrong on the disk since the last time.
     pub fn take_warnings(&mut self) -> Vec<String> {
         let mut warnings = std::mem::take(&mut self.warnings);
+        let crowded_out: Vec<String> =
+            std::mem::take(&mut self.crowded_out).iter().map(|it| format!("`{it}`")).collect();
+        if !crowded_out.is_empty() {
+            warnings.push(format!(
+                "{} {} computed again: there was no room in memory for the value, at most {} MB (`%cache limit \
+                 memory=…` sets it, `%cache pin` keeps a value whatever it takes)",
+                crowded_out.join(", "),
+                if crowded_out.len() == 1 { "was" } else { "were" },
+                self.memory.budget >> 20,
+            ));
+        }
         warnings.extend(self.disk.iter().flat_map(|it| it.shared.take_warnings()));
         warnings
     }
@@ -350,6 +400,8 @@ impl Store {
     /// If the ledger cannot be written anew.
     pub fn clear(&mut self, nodes: &[String], keys: &[(Version, &'static Ops)]) -> io::Result<()> {
         self.settle();
+        // What is forgotten on purpose is not missed.
+        self.evicted.clear();
         let is_meant = |node: &str| nodes.is_empty() || nodes.iter().any(|it| it == node);
         self.memory.retain(|it| !is_meant(it.node()));
         keys.iter().for_each(|it| drop(self.memory.remove(&it.0)));
@@ -363,10 +415,15 @@ impl Store {
     }
 
     /// What is kept, where, and how large it is; of nodes with what they were found by last.
-    pub fn report(&mut self, nodes: &[(String, Option<Version>, Option<&'static Ops>)]) -> CacheReport {
+    pub fn report(&mut self, nodes: &[Asked]) -> CacheReport {
         self.settle();
         let mut kept = Vec::new();
-        for (node, key, ops) in nodes {
+        for Asked { node, key, ops, caching } in nodes {
+            if matches!(caching, Behaviour::Disable | Behaviour::Ignore) {
+                let only_in_memory = format!("never kept: `#[cache({})]`", caching.word());
+                kept.push(KeptNode { node: node.clone(), only_in_memory, ..KeptNode::default() });
+                continue;
+            }
             let (Some(key), Some(ops)) = (key, ops) else { continue };
             let in_memory = self.memory.peek(key).map(|it| it.bytes() as u64);
             let disk_key = self.disk_key(key, ops);
@@ -441,11 +498,56 @@ impl Compiled {
     }
 }
 
+/// What a result was made of.
+#[derive(Clone)]
+pub struct Made {
+    pub names: Arc<StepNames>,
+    /// What of the code counts, with its module and its type.
+    pub code: Version,
+    /// By value that went in.
+    pub values: Arc<[Option<Version>]>,
+    /// Files that parameters named, each with the version of its content.
+    pub files: Arc<[(String, Version)]>,
+    /// How its node wants it to be written.
+    pub format: Option<Format>,
+}
+
+impl Made {
+    fn origin(&self) -> Origin {
+        let names = &self.names;
+        let values = names.feeds.iter().zip(self.values.iter());
+        Origin {
+            function: names.function.clone(),
+            code: self.code,
+            fingerprint: names.fingerprint.clone(),
+            values: values.map(|(name, version)| (name.clone(), version.map(Hex))).collect(),
+            files: self.files.iter().map(|(path, version)| (path.clone(), Hex(*version))).collect(),
+        }
+    }
+
+    fn of(entry: &Entry, origin: &Origin) -> Made {
+        let names = StepNames {
+            node: entry.node.clone(),
+            feeds: origin.values.iter().map(|it| it.0.clone()).collect(),
+            function: origin.function.clone(),
+            fingerprint: origin.fingerprint.clone(),
+            ..StepNames::default()
+        };
+        Made {
+            names: Arc::new(names),
+            code: origin.code,
+            values: origin.values.iter().map(|it| it.1.map(|it| it.0)).collect(),
+            files: origin.files.iter().map(|(path, version)| (path.clone(), version.0)).collect(),
+            format: None,
+        }
+    }
+}
+
 /// A result on its way to the ledger: what a run hands over must cost it next to nothing.
 struct Light {
     key: Version,
     computed: Arc<Computed>,
-    names: Arc<StepNames>,
+    made: Made,
     milliseconds: f64,
 }
 
@@ -454,10 +556,11 @@ impl Light {
         Entry {
             key: compiled.disk_key(&self.key, self.computed.value.ops()),
             version: self.computed.version,
-            node: self.names.node.clone(),
+            node: self.made.names.node.clone(),
             ty: self.computed.summary.ty.clone(),
             shape: self.computed.summary.shape.clone(),
             milliseconds: self.milliseconds,
+            origin: Some(Box::new(self.made.origin())),
             file: None,
         }
     }

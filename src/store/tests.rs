@@ -20,7 +20,11 @@ fn key(number: u64) -> Version {
 }
 
 fn names(node: &str) -> Arc<StepNames> {
-    Arc::new(StepNames { node: node.to_owned(), parameters: Vec::new(), feeds: Vec::new() })
+    Arc::new(StepNames { node: node.to_owned(), ..StepNames::default() })
+}
+
+fn made(node: &str) -> Made {
+    Made { names: names(node), code: key(0), values: Arc::new([]), files: Arc::new([]), format: None }
 }
 
 fn frame(number: u64) -> DataFrame {
@@ -49,7 +53,7 @@ fn open(directory: &Path) -> Store {
 fn write(store: &mut Store, results: &[Result]) {
     for (number, (key, value)) in results.iter().enumerate() {
         let computed = Arc::new(Computed::new(value.clone(), Version::of_bytes(&key.0)));
-        store.insert(*key, &computed, &names(&format!("n{number}")), 1_000.0);
+        store.insert(*key, &computed, &made(&format!("n{number}")), 1_000.0);
     }
     store.settle();
 }
@@ -212,7 +216,7 @@ fn what_is_sooner_computed_than_read_is_known_and_not_written() {
         Value::new(DataFrame::new(1 << 18, vec![Column::new("a".into(), vec![0.5; 1 << 18])]).unwrap());
     for (number, milliseconds) in [(1, 0.001), (2, 1.0), (3, 500.0)] {
         let computed = Arc::new(Computed::new(large.clone(), key(0)));
-        store.insert(key(number), &computed, &names("n"), milliseconds);
+        store.insert(key(number), &computed, &made("n"), milliseconds);
     }
     store.settle();
     let mut next = open(directory.path());
@@ -322,7 +326,7 @@ fn stored<T: Serialize + serde::de::DeserializeOwned + PartialEq + Send + Sync +
     let mut store = open(directory.path());
     let value = Value::from_data(Arc::new(value), ops);
     let computed = Arc::new(Computed::new(value.clone(), key(9)));
-    store.insert(key(1), &computed, &names("model"), 1_000.0);
+    store.insert(key(1), &computed, &made("model"), 1_000.0);
     store.settle();
     let mut next = open(directory.path());
     let read = next.load(&key(1), ops, &names("model"));
@@ -361,7 +365,7 @@ fn a_ledger_that_has_grown_long_is_written_anew_and_keeps_values_and_the_newest_
     let light = Value::new(1i64);
     for number in 100..150_000 {
         let computed = Arc::new(Computed::new(light.clone(), key(0)));
-        store.insert(key(number), &computed, &names("n"), 0.0);
+        store.insert(key(number), &computed, &made("n"), 0.0);
     }
     store.settle();
     let ledger = directory.path().join("store-1/ledger");

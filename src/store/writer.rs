@@ -18,7 +18,7 @@ use super::{Compiled, Light};
 use crate::foreign;
 use crate::hold;
 use crate::panics;
-use crate::storing::Storing;
+use crate::storing::{Format, Storing};
 use crate::value::Value;
 use crate::version::Version;
 
@@ -34,7 +34,7 @@ const LANE: &str = "store";
 /// What is to be written.
 pub enum Job {
     /// A value, and what is known of it.
-    Value(Entry, Value),
+    Value(Entry, Value, Option<Format>),
     /// Results whose values are not written.
     Lines(Vec<Light>, Compiled),
     /// Answers when all before it is done.
@@ -165,7 +165,7 @@ fn work(shared: &Shared, queue: &Receiver<Job>) {
             Job::Settle(done) => drop(done.send(())),
             _ if shared.is_off() => {}
             Job::Lines(lines, compiled) => note(shared, lines.iter().map(|it| it.entry(&compiled)).collect()),
-            Job::Value(entry, value) => written += write(shared, entry, &value),
+            Job::Value(entry, value, format) => written += write(shared, entry, &value, format),
         }
         if written >= LOOK {
             written = 0;
@@ -192,8 +192,15 @@ fn note(shared: &Shared, entries: Vec<Entry>) {
 }
 
 /// Writes a value and its entry; the bytes written.
-fn write(shared: &Shared, entry: Entry, value: &Value) -> u64 {
-    let Some(storing) = value.ops().storing else { return 0 };
+fn write(shared: &Shared, entry: Entry, value: &Value, format: Option<Format>) -> u64 {
+    let Some(usual) = value.ops().storing else { return 0 };
+    let Some(storing) = usual.in_format(format.unwrap_or(usual.format)) else {
+        let why =
+            format!("`{}` cannot be written as {}", value.type_name(), format.map_or("", Format::extension));
+        shared.cannot_store(&entry.node, why);
+        note(shared, vec![entry]);
+        return 0;
+    };
     if !value.ops().from_image {
         // Before: should code of the user's end the process, the line says that it was tried.
         note(shared, vec![entry.clone()]);

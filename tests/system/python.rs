@@ -57,6 +57,11 @@ fn reload() {
 }
 
 #[test]
+fn runs() {
+    run("test_runs.py", &[]);
+}
+
+#[test]
 fn saves() {
     run("test_saves.py", &[]);
 }

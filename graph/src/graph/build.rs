@@ -13,7 +13,7 @@ use rustc_hash::FxBuildHasher;
 
 use super::expand::{Expanded, Need, Planned, expand};
 use super::topology::Topology;
-use super::{Dependency, Graph, Literals, Node, NodeKind, PartOf};
+use super::{Caching, Dependency, Graph, Literals, Node, NodeKind, PartOf};
 use crate::diagnostic::{Diagnostic, sort};
 use crate::key::Key;
 use crate::parallel::in_parallel;
@@ -247,6 +247,10 @@ fn transform(node: &Planned<'_>, sources: &Sources) -> Node {
         fixed: node.fixed.clone(),
         part: node.part.clone(),
         schema: node.schema.to_vec(),
+        caching: match node.part {
+            Some(_) => Caching::default(),
+            None => node.function.shape.caching.clone(),
+        },
         fingerprint,
         function: node.shim.clone().into_owned(),
         origin: node.function.path.clone(),
@@ -280,6 +284,7 @@ fn input(need: &Need<'_>) -> Node {
         fixed: Vec::new(),
         part: None,
         schema: Vec::new(),
+        caching: Caching::default(),
         fingerprint: String::new(),
         function: String::new(),
         origin: String::new(),

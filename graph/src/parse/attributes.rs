@@ -42,7 +42,8 @@ pub(crate) const OURS: [&str; 24] = [
 ];
 
 /// Those that have a meaning.
-pub(crate) const UNDERSTOOD: [&str; 11] = [
+pub(crate) const UNDERSTOOD: [&str; 12] = [
+    "cache",
     "config",
     "defaults",
     "extract_columns",

@@ -107,6 +107,32 @@ pub(crate) struct Fact<W> {
     pub node: Option<Digest>,
     /// The token of the fn's name, by which its spec is found.
     pub name_start: u32,
+    pub title: Title,
+}
+
+/// What an item is called, for people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Title {
+    pub kind: TitleKind,
+    /// The text that names it: a name, the head of an impl, the last word of an import.
+    pub start: u32,
+    pub end: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum TitleKind {
+    /// What stands around items: attributes of a file or a module.
+    #[default]
+    Surroundings,
+    Function,
+    Type,
+    Trait,
+    Value,
+    Macro,
+    Impl,
+    Import,
+    Module,
+    Other,
 }
 
 impl<'a> Fact<&'a str> {
@@ -130,6 +156,7 @@ impl<'a> Fact<&'a str> {
             includes: self.includes,
             node: self.node,
             name_start: self.name_start,
+            title: self.title,
         }
     }
 }
@@ -365,6 +392,7 @@ impl<'a> Gatherer<'a, '_> {
             strange || item.kind == ItemKind::MacroCall || item.kind == ItemKind::Extern || name == Some("_");
         let mut fact = reader.fact(names, Some(scope));
         fact.is_trait = item.kind == ItemKind::Trait;
+        fact.title = title(lexed, item);
         if item.kind == ItemKind::Fn {
             fact.name_start = item.name.map_or(0, |it| lexed.tokens[it].start);
             if top && item.visibility == items::Visibility::Public {
@@ -400,6 +428,7 @@ impl<'a> Gatherer<'a, '_> {
         reader.global = true;
         let mut fact = reader.fact(vec![(name, Role::Item)], Some(scope));
         fact.is_module = true;
+        fact.title = title(self.lexed, item);
         self.facts.push(fact);
     }
 
@@ -440,8 +469,35 @@ impl<'a> Gatherer<'a, '_> {
             reader.word(leaf.alias.unwrap_or("*"));
             let mut fact = reader.fact(names, Some(scope));
             fact.ambient = ambient;
+            if let Some(last) = leaf.tokens.last().map(|it| self.lexed.tokens[*it]) {
+                fact.title = Title { kind: TitleKind::Import, start: last.start, end: last.end };
+            }
             self.facts.push(fact);
         }
+    }
+}
+
+/// What an item is called: its name, or for an impl all before its brace.
+fn title(lexed: &Lexed<'_>, item: &Item) -> Title {
+    let kind = match item.kind {
+        ItemKind::Fn => TitleKind::Function,
+        ItemKind::Type => TitleKind::Type,
+        ItemKind::Trait => TitleKind::Trait,
+        ItemKind::Value => TitleKind::Value,
+        ItemKind::MacroRules => TitleKind::Macro,
+        ItemKind::Impl => TitleKind::Impl,
+        ItemKind::Mod => TitleKind::Module,
+        ItemKind::Use => TitleKind::Import,
+        ItemKind::MacroCall | ItemKind::Extern => TitleKind::Other,
+    };
+    let (first, last) = match (item.kind, item.name, item.body) {
+        (ItemKind::Impl, _, Some((open, _))) => (item.head, open.saturating_sub(1)),
+        (_, Some(name), _) => (name, name),
+        _ => (item.head, item.head),
+    };
+    match (lexed.tokens.get(first), lexed.tokens.get(last)) {
+        (Some(first), Some(last)) => Title { kind, start: first.start, end: last.end },
+        _ => Title { kind, ..Title::default() },
     }
 }
 

@@ -9,6 +9,7 @@
 //! Guiding rule: too much costs a rerun, too little is a lie. What no syntax can see (clocks, `env!`, statics
 //! with state) is listed in the limits.
 
+pub(crate) mod explain;
 mod knots;
 
 use std::collections::BTreeSet;

@@ -288,7 +288,7 @@ fn key(package: Option<&PackageSpec>) -> Result<String, BuildError> {
     hasher.update(package.map_or("", |it| it.key.as_str()).as_bytes());
     hasher.update(Toolchain::find()?.version.as_bytes());
     let mut files = vec![source.join("Cargo.toml"), source.join("Cargo.lock"), source.join(WRAPPER)];
-    for member in [".", "digest", "graph", "macros", "kernel/image"] {
+    for member in [".", "digest", "graph", "macros", "records", "kernel/image"] {
         files.push(source.join(member).join("Cargo.toml"));
         collect_sources(&source.join(member).join("src"), &mut files);
     }

@@ -114,7 +114,8 @@ fn table(report: &CacheReport) -> Table {
             notes.push("pinned".to_owned());
         }
         if !node.only_in_memory.is_empty() {
-            notes.push(format!("in memory only: {}", node.only_in_memory));
+            let prefix = if node.memory.is_some() { "in memory only: " } else { "" };
+            notes.push(format!("{prefix}{}", node.only_in_memory));
         } else if node.disk.is_none() && report.disk.is_some() {
             notes.push("sooner computed than read".to_owned());
         }

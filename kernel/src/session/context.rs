@@ -139,7 +139,7 @@ fn awaited(magic: &Magic, words: &[Word]) -> Option<OptValue> {
 
 fn value_of(value: OptValue, magic: &'static Magic, text: &str, place: Range<usize>) -> Context {
     match value {
-        OptValue::Node | OptValue::TwoNodes => Context::Node { magic: Named(magic), place },
+        OptValue::Node | OptValue::TwoNodes | OptValue::Nodes => Context::Node { magic: Named(magic), place },
         OptValue::OneOf(words) => Context::Choice { words, place },
         OptValue::File => Context::File { place, is_rust: false },
         OptValue::Files => Context::File { place, is_rust: true },

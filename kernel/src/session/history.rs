@@ -4,17 +4,17 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use brooklet_graph::graph::{self, Graph, diff};
-use brooklet_graph::parse::{self, Parsed};
+use brooklet_graph::parse::{self, Code, Parsed};
 use brooklet_graph::picture::Selection;
 use brooklet_graph::source::{SourceFile, Sources};
 use brooklet_graph::wire::MimeBundle;
 
-use super::Execution;
 use super::difference::{self, Side};
 use super::display::{draw, fresh_id};
 use super::errors::{self, Result};
 use super::grammar::Call;
 use super::nodes;
+use super::{Execution, changes};
 use crate::reload::Revision;
 
 impl Execution<'_> {
@@ -22,9 +22,23 @@ impl Execution<'_> {
     pub(super) fn why(&self, call: &Call) -> Result<()> {
         let revision = self.revision()?;
         let node = self.node(&revision, &call.texts()[0])?;
-        let text = self.shared.ask(&revision, "it was asked why", |worker| worker.why(&node.name))?;
+        let why = self.shared.ask(&revision, "it was asked why", |worker| worker.why(&node.name))?;
+        let text = why.text(|before, _| self.code_change(&revision, &node.origin, before));
         self.show(text, None);
         Ok(())
+    }
+
+    /// What of a function's code is another than in the run that had code of this fingerprint.
+    fn code_change(&self, revision: &Revision, function: &str, before: &str) -> String {
+        let recorder = &self.shared.recorder;
+        recorder.settle();
+        let record = recorder.book.with_code(before);
+        let old = record.and_then(|it| changes::OldCode::of(&it, &recorder.book));
+        let now = Code { sources: &revision.sources, modules: &revision.modules };
+        match old {
+            Some(old) => changes::told(&old.code(), &now, function, &|it| self.shared.shown_path(it)),
+            None => "its code changed".to_owned(),
+        }
     }
 
     /// `%diff [GIT-REF]`

@@ -40,7 +40,7 @@ pub struct Link {
 }
 
 /// Beside the notebook: what outlives the kernel.
-const STORE: &str = ".brooklet";
+pub const STORE: &str = ".brooklet";
 
 impl Shared {
     /// The revision of the watched files as they are now.
@@ -311,6 +311,7 @@ impl Listener for Ears {
         }
         drop(painter);
         shared.tally().apply(&event);
+        shared.record().note(&event);
     }
 
     fn display(&self, bundle: MimeBundle) {

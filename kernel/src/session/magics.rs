@@ -70,6 +70,8 @@ pub enum OptValue {
     Number,
     Node,
     TwoNodes,
+    /// Names of nodes, up to the next option; none is for the magic to judge.
+    Nodes,
     /// `k=v` where `k` is an input or a node.
     Pair,
     /// `k`, `k=v` or `k=[v, w]` of tags.
@@ -149,6 +151,8 @@ pub static MAGICS: &[Magic] = &[
             ),
             INPUT,
             OVERRIDE,
+            option("--recompute", OptValue::Nodes, "runs these again though their results are kept"),
+            flag("--all", "runs everything again that the targets need"),
         ],
         summary: "Runs what the targets need and shows them.",
         details: "One target shows itself; several of equal length make one frame, a column each; else each is shown under its \
@@ -156,6 +160,8 @@ pub static MAGICS: &[Magic] = &[
         examples: &[
             "%run avg_3wk_spend spend_per_signup",
             "%run total --as json --input a=1 --override fx=1.1",
+            "%run total --recompute fx rates",
+            "%run total --all",
         ],
     },
     Magic {
@@ -277,11 +283,12 @@ pub static MAGICS: &[Magic] = &[
     Magic {
         name: "runs",
         kind: Kind::Line,
-        arguments: Arguments::Rest("[…]"),
+        arguments: Arguments::Rest("[N | show [ID] | diff [A [B]] | repeat ID]"),
         options: &[],
-        summary: "Lists past runs (not yet available).",
-        details: "",
-        examples: &[],
+        summary: "Lists past runs, shows one, compares two, or runs one again.",
+        details: "A run is named by the beginning of its id, by `last`, or by `last~2`, the second before the last. The records \
+                  are lines of JSON in .brooklet/runs.",
+        examples: &["%runs", "%runs show last", "%runs diff last~1 last", "%runs repeat 3fa2c1"],
     },
     Magic {
         name: "live",
@@ -361,6 +368,7 @@ impl Opt {
             OptValue::Flag => return self.name.to_owned(),
             OptValue::Number => "N".to_owned(),
             OptValue::Node => "NODE".to_owned(),
+            OptValue::Nodes => "NODE…".to_owned(),
             OptValue::TwoNodes => "A B".to_owned(),
             OptValue::Pair => "k=v".to_owned(),
             OptValue::Tag => "k[=v]".to_owned(),
@@ -380,7 +388,7 @@ mod tests {
     fn usage_names_every_argument_and_option() {
         assert_eq!(
             find("run", Kind::Line).unwrap().usage(),
-            "%run TARGET… [--as frame|dict|json] [--input k=v]… [--override k=v]…"
+            "%run TARGET… [--as frame|dict|json] [--input k=v]… [--override k=v]… [--recompute NODE…] [--all]"
         );
         assert_eq!(find("watch", Kind::Line).unwrap().usage(), "%watch [PATH…] [--allow-overrides]");
         assert_eq!(find("transform", Kind::Cell).unwrap().usage(), "%%transform NAME [--write FILE]");

@@ -5,25 +5,31 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use brooklet_graph::graph::{Literals, NodeKind, check_targets, diff};
 use brooklet_graph::picture::{Selection, State, View};
-use brooklet_graph::wire::{self, Event, MimeBundle, Outcome, Show};
+use brooklet_graph::wire::{self, Event, MimeBundle, Outcome, Recompute, RunFacts, Show};
+use brooklet_records::{self as records, Given, Record};
 
 use super::Execution;
 use super::display::{End, Painter, fresh_id};
 use super::errors::{self, Result};
 use super::grammar::{Call, UsageError};
 use super::interrupts::Phase;
+use super::records::Finished;
 use super::text;
 use crate::engine::Stream;
 use crate::reload::Revision;
+use crate::worker::{Death, Done};
 
 /// The picture of `%run`: a run that is over sooner shows one picture only.
 const PICTURE_AFTER: Duration = Duration::from_millis(40);
 /// A bare name or a Rust cell shows the picture only if somebody would wonder what goes on.
 const PICTURE_IF_SLOW: Duration = Duration::from_millis(300);
+
+/// What a worker answered, or how it ended.
+type Answer = std::result::Result<Done, Death>;
 
 /// What to run.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +39,8 @@ pub struct Request {
     /// For this run only; they win over those of `%input` and `%config`.
     pub inputs: Literals,
     pub overrides: Literals,
+    /// What is computed again though its result is kept.
+    pub recompute: Recompute,
     /// Whether the picture is wanted however quick the run is.
     pub picture: bool,
 }
@@ -102,7 +110,16 @@ impl Execution<'_> {
         let revision = self.revision()?;
         // For machines: one bundle and nothing beside it, unless it takes long.
         let picture = show != Show::Json;
-        let request = Request { targets: call.texts(), show, inputs, overrides, picture };
+        let recompute = match (call.flag("--all"), call.values("--recompute")) {
+            (true, _) => Recompute::All,
+            (false, nodes) if nodes.is_empty() && call.option("--recompute").is_some() => {
+                let message = "`--recompute` needs names of nodes; `--all` computes everything again";
+                return Err(usage(call.error(message)));
+            }
+            (false, nodes) if nodes.is_empty() => Recompute::Nothing,
+            (false, nodes) => Recompute::Nodes(nodes),
+        };
+        let request = Request { targets: call.texts(), show, inputs, overrides, recompute, picture };
         let bundle = self.run_nodes(&revision, &request)?;
         self.output.display(&bundle, Some(&fresh_id("value")));
         Ok(())
@@ -139,6 +156,8 @@ impl Execution<'_> {
         self.shared.commit(revision)?;
         let started = Instant::now();
         *self.shared.tally() = Tally::default();
+        self.shared.recorder.begin();
+        *self.shared.record() = self.new_record(revision, request, &inputs);
         let delay = if request.picture { PICTURE_AFTER } else { PICTURE_IF_SLOW };
         let view = self.run_view(revision, &request.targets);
         tracing::debug!(target: "run", view = ?started.elapsed());
@@ -153,6 +172,7 @@ impl Execution<'_> {
                 show: request.show,
                 inputs: inputs.clone(),
                 overrides: request.overrides.clone(),
+                recompute: request.recompute.clone(),
             }))
         });
         if matches!(answer, Ok(Ok(_))) {
@@ -162,7 +182,7 @@ impl Execution<'_> {
         tracing::debug!(target: "run", before = ?(started - asked), ?wall);
         let tally = self.shared.tally().clone();
         let painter = self.shared.painter().take();
-        let is_good = matches!(&answer, Ok(Ok((Outcome::Shown { .. }, _))));
+        let is_good = matches!(&answer, Ok(Ok(Done { outcome: Outcome::Shown { .. }, .. })));
         let end = if request.picture || !is_good { End::Picture } else { End::Line(tally.line(wall)) };
         let death = answer.as_ref().ok().and_then(|it| it.as_ref().err());
         let death = death.map(|it| format!("the worker {}", it.description));
@@ -172,19 +192,20 @@ impl Execution<'_> {
             painter.finish(end, |view| settle(view, death.as_deref()));
         }
         tracing::debug!(target: "run", picture = ?(started.elapsed() - wall));
+        self.keep_record(revision, &answer, wall);
         let run =
             LastRun { revision: revision.clone(), targets: request.targets.clone(), started, wall, tally };
         self.shared.knowledge().last_run = Some(run);
         let result = match answer {
             Err(error) => Err(error),
-            Ok(Ok((Outcome::Shown { bundle }, unused))) => {
-                self.warn_unused(request, &unused);
+            Ok(Ok(Done { outcome: Outcome::Shown { bundle }, unused_inputs, .. })) => {
+                self.warn_unused(request, &unused_inputs);
                 Ok(bundle)
             }
-            Ok(Ok((Outcome::Failed { failures }, _))) => {
+            Ok(Ok(Done { outcome: Outcome::Failed { failures }, .. })) => {
                 Err(errors::failures(&failures, &revision.graph, &revision.sources))
             }
-            Ok(Ok((Outcome::Interrupted, _))) => {
+            Ok(Ok(Done { outcome: Outcome::Interrupted, .. })) => {
                 let ran = self.shared.tally().ran();
                 let kept = format!(
                     "stopped between two steps; {} had been computed and kept",
@@ -202,6 +223,49 @@ impl Execution<'_> {
         result
     }
 
+    /// The record of a run that begins.
+    fn new_record(&self, revision: &Revision, request: &Request, inputs: &Literals) -> Record {
+        let targets: Vec<&str> = request.targets.iter().map(String::as_str).collect();
+        let needed = revision.graph.upstream_of(&targets);
+        let given = |literal: &String| Given { literal: Some(literal.clone()), version: None };
+        let config = self.shared.knowledge().config.clone();
+        let is_input = |it: &(&String, &String)| needed.contains(it.0) && !config.contains_key(it.0);
+        let mut record = Record::begin(SystemTime::now());
+        record.targets.clone_from(&request.targets);
+        record.inputs = inputs.iter().filter(is_input).map(|it| (it.0.clone(), given(it.1))).collect();
+        record.overrides = request.overrides.iter().map(|it| (it.0.clone(), given(it.1))).collect();
+        record.config = config;
+        record
+    }
+
+    /// Has the record of a run written, and says once if that cannot be.
+    fn keep_record(&self, revision: &Arc<Revision>, answer: &Result<Answer>, wall: Duration) {
+        let mut record = std::mem::take(&mut *self.shared.record());
+        record.milliseconds = (wall.as_secs_f64() * 1e6).round() / 1e3;
+        let mut facts = RunFacts::default();
+        record.outcome = match answer {
+            // It did not begin.
+            Err(_) => return,
+            Ok(Ok(done)) => {
+                facts = done.facts.clone();
+                match done.outcome {
+                    Outcome::Shown { .. } => records::Outcome::Done,
+                    Outcome::Failed { .. } => records::Outcome::Failed,
+                    Outcome::Interrupted => records::Outcome::Interrupted,
+                }
+            }
+            Ok(Err(death)) => {
+                record.problems.push(format!("the worker {}", death.description));
+                records::Outcome::Died
+            }
+        };
+        self.shared.recorder.hand_over(Finished { record, revision: revision.clone(), facts });
+        if let Some(problem) = self.shared.recorder.take_problem() {
+            let line = format!("warning: runs are not recorded in .brooklet: {problem}\n");
+            self.output.stream(Stream::Stderr, &line);
+        }
+    }
+
     /// What was computed from values of this run alone is not what the graph holds now.
     fn forget_given(&self, revision: &Revision, request: &Request) {
         let given: Vec<String> = request.inputs.keys().chain(request.overrides.keys()).cloned().collect();
@@ -216,6 +280,11 @@ impl Execution<'_> {
             check_targets(&revision.graph, &request.targets, &names(inputs), &names(&request.overrides));
         diagnostics.extend(given_nodes(revision, &request.inputs));
         diagnostics.extend(configured(&self.shared.knowledge().config, &request.inputs));
+        if let Recompute::Nodes(nodes) = &request.recompute {
+            for name in nodes {
+                self.node(revision, name)?;
+            }
+        }
         match errors::problems(&diagnostics, &revision.sources, &[]) {
             Some(error) => Err(error),
             None => Ok(()),

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use brooklet_graph::graph::{Graph, Literals};
 use brooklet_graph::wire::{
-    self, Event, Failure, FromWorker, MimeBundle, Outcome, Refusal, Run, ToWorker, VERSION,
+    self, Event, Failure, FromWorker, MimeBundle, Outcome, Refusal, Run, RunFacts, ToWorker, VERSION, Why,
 };
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
@@ -59,6 +59,14 @@ const QUICK: Duration = Duration::from_secs(20);
 const END_GRACE: Duration = Duration::from_secs(2);
 /// In the worker's environment, and in that of all forks of it: which worker it is.
 const TAG: &str = "BROOKLET_WORKER";
+
+/// What a worker says at the end of a run.
+pub struct Done {
+    pub outcome: Outcome,
+    /// Given inputs that nothing uses.
+    pub unused_inputs: Vec<String>,
+    pub facts: RunFacts,
+}
 
 /// Who wants to know what happens in the worker. Called from the reader threads; must not block for long.
 pub trait Listener: Send + Sync {
@@ -247,16 +255,15 @@ impl Worker {
         }
     }
 
-    /// Runs what the targets need. Returns with all output delivered to the listener. The second part of
-    /// the answer names given inputs that nothing uses.
-    pub fn run(&self, run: Run) -> Result<(Outcome, Vec<String>), Death> {
+    /// Runs what the targets need. Returns with all output delivered to the listener.
+    pub fn run(&self, run: Run) -> Result<Done, Death> {
         let request = self.number();
         let answer = self.call(Key::Request(request));
         self.send(ToWorker::Run(Run { request, ..run }));
         match self.answer(&answer, None)? {
-            FromWorker::Done { outcome, unused_inputs, .. } => {
+            FromWorker::Done { outcome, unused_inputs, facts, .. } => {
                 self.shared.marks.wait(request, OUTPUT_GRACE);
-                Ok((outcome, unused_inputs))
+                Ok(Done { outcome, unused_inputs, facts })
             }
             other => Err(self.confused(&other)),
         }
@@ -280,12 +287,12 @@ impl Worker {
     }
 
     /// Why a node ran or was reused last.
-    pub fn why(&self, node: &str) -> Result<String, Death> {
+    pub fn why(&self, node: &str) -> Result<Why, Death> {
         let request = self.number();
         let answer = self.call(Key::Request(request));
         self.send(ToWorker::Why { request, node: node.to_owned() });
         match self.answer(&answer, Some(QUICK))? {
-            FromWorker::Why { text, .. } => Ok(text),
+            FromWorker::Why { answer, .. } => Ok(answer),
             other => Err(self.confused(&other)),
         }
     }

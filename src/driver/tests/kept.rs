@@ -1,7 +1,5 @@
 //! Results that outlive the driver: what runs in the next one.
 
-use std::path::Path;
-
 use super::*;
 
 /// A driver as the next process has it.
@@ -34,8 +32,18 @@ fn a_value_that_is_only_known_is_computed_when_something_takes_it() {
     let edited: &[(&str, &str, &[&str])] = &[("total", "v1", &["a"]), ("report", "v2", &["total"])];
     let mut driver = next(directory.path(), edited);
     let (events, report) = run(&mut driver, &["report"], &[("a", "1")]);
-    assert_eq!(events, "<a .total =total +report");
+    assert_eq!(events, "<a .total =total =report");
     assert_eq!(report.values[0].1.get(), Some(&"2".to_owned()));
+    // What went in the time before is known, though another process had it.
+    let told = "`report` ran because its code changed. Its value came out the same, so what depends on it is not stale.";
+    assert_eq!(why(&driver, "report"), told);
+    let (events, _) = run(&mut driver, &["report"], &[("a", "2")]);
+    assert_eq!(events, "<a +total +report");
+    drop(driver);
+    let mut driver = next(directory.path(), edited);
+    run(&mut driver, &["report"], &[("a", "3")]);
+    assert_eq!(why(&driver, "total"), "`total` ran because the input `a` changed.");
+    assert_eq!(why(&driver, "report"), "`report` ran because the value of `total` changed.");
 }
 
 #[test]

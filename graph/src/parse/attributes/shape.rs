@@ -3,6 +3,7 @@
 //! Each attribute is read on its own, whatever their order. A name that is unknown, a parameter that is not
 //! there, a second attribute where one is meant: each is a diagnostic at its word, and the rest is read on.
 
+mod caching;
 mod conditions;
 mod parameters;
 mod parts;
@@ -100,6 +101,7 @@ impl Reader<'_, '_> {
             "tag" => self.tag(own),
             "tag_outputs" => self.tag_outputs(own),
             "schema" => self.schema(own),
+            "cache" => self.caching(own),
             _ => Ok(()),
         };
         if let Err(mistake) = result {
@@ -385,6 +387,7 @@ fn form(name: &str) -> &'static str {
         "extract_columns" => "#[extract_columns(spend, signups as n, fill_with = 0)]",
         "extract_fields" => "#[extract_fields]` or `#[extract_fields(train, test)]",
         "unpack" => "#[unpack(train, test)]",
+        "cache" => "#[cache(recompute)]`, `disable`, `ignore`, `format = \"parquet\"` or `file(parameter)",
         "tag" => "#[tag(owner = \"ds\")]",
         "tag_outputs" => "#[tag_outputs(spend(owner = \"ds\"))]",
         _ => "#[schema(spend: i64, region: str)]",

@@ -4,6 +4,7 @@ use crate::diagnostic::render;
 use crate::graph::{Graph, Literals, NodeKind, Options, PartOf, Place, build, check_targets};
 use crate::parse::parse;
 use crate::source::{SourceFile, Sources};
+use crate::spec::{Behaviour, Caching, StoredAs};
 
 fn sources(texts: &[&str]) -> (Sources, Vec<Vec<String>>) {
     let mut sources = Sources::default();
@@ -386,4 +387,55 @@ fn attributes_are_no_code() {
     let first = parsed("#[defaults(k = 1)] #[tag(a = \"b\")] pub fn f(k: i64) -> i64 { k }");
     assert_eq!(parsed("#[defaults(k = 2)] pub fn f(k: i64) -> i64 { k }"), first);
     assert_ne!(parsed("#[defaults(k = 1)] pub fn f(k: i64) -> i64 { k + 1 }").0, first.0);
+}
+
+#[test]
+fn cache_says_what_becomes_of_results() {
+    let caching = |arguments: &str| {
+        let text = format!("#[cache({arguments})]\npub fn f(a: i64, place: &Path) -> DataFrame {{ df![] }}");
+        graph(&text).nodes["f"].caching.clone()
+    };
+    let behaves = |behaviour| Caching { behaviour, ..Caching::default() };
+    assert_eq!(caching("recompute"), behaves(Behaviour::Recompute));
+    assert_eq!(caching("disable"), behaves(Behaviour::Disable));
+    assert_eq!(caching("ignore"), behaves(Behaviour::Ignore));
+    assert_eq!(
+        caching("format = \"arrow\""),
+        Caching { format: Some(StoredAs::Arrow), ..Caching::default() }
+    );
+    let all = Caching { behaviour: Behaviour::Recompute, format: Some(StoredAs::Parquet), files: vec![0, 1] };
+    assert_eq!(caching("file(place, a), recompute, format = \"parquet\""), all);
+    // Of a frame that is taken apart only the whole.
+    let parts = graph("#[cache(recompute)]\n#[extract_columns(a)]\npub fn f() -> DataFrame { df![] }");
+    assert_eq!(parts.nodes["f"].caching.behaviour, Behaviour::Recompute);
+    assert!(parts.nodes["a"].caching.is_usual());
+    let several = graph(
+        "#[cache(disable)]\n#[parameterize(x(a = value(1)), y(a = value(2)))]\npub fn f(a: i64) -> i64 { a }",
+    );
+    assert!(["x", "y"].iter().all(|it| several.nodes[*it].caching.behaviour == Behaviour::Disable));
+}
+
+#[test]
+fn mistakes_in_cache_are_told_at_their_words() {
+    let f = |attributes: &str| format!("{attributes}\npub fn f(a: i64) -> i64 {{ a }}");
+    for (attribute, code, marked) in [
+        ("#[cache]", "attribute-syntax", "#[cache]"),
+        ("#[cache()]", "attribute-syntax", "#[cache()]"),
+        ("#[cache(never)]", "attribute-syntax", "never"),
+        ("#[cache(recompute = true)]", "attribute-syntax", "recompute = true"),
+        ("#[cache(format = \"csv\")]", "attribute-syntax", "\"csv\""),
+        ("#[cache(format)]", "attribute-syntax", "format"),
+        ("#[cache(file)]", "attribute-syntax", "file"),
+        ("#[cache(file(\"a\"))]", "attribute-syntax", "\"a\""),
+        ("#[cache(file(b))]", "unknown-parameter", "b"),
+        ("#[cache(file(a, a))]", "repeated-attribute", "a"),
+        ("#[cache(recompute, recompute)]", "repeated-attribute", "recompute"),
+        ("#[cache(recompute, ignore)]", "conflicting-attributes", "ignore"),
+        ("#[cache(disable, file(a))]", "conflicting-attributes", "#[cache(disable, file(a))]"),
+    ] {
+        refused(&f(attribute), code, marked);
+    }
+    refused(&f("#[cache(ignore)]\n#[cache(recompute)]"), "repeated-attribute", "#[cache(recompute)]");
+    let hint = told(&f("#[cache(never)]"));
+    assert!(hint.contains("`recompute`, `disable`, `ignore`, `format = \"..\"` or `file(..)`"), "{hint}");
 }

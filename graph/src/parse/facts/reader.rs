@@ -5,7 +5,7 @@
 //! and what is left out or renumbered is only what surely means nothing where it stands.
 
 use super::{
-    Ambient, Digest, Fact, How, Include, Known, Role, captures, holds_items, is_colon, string_value,
+    Ambient, Digest, Fact, How, Include, Known, Role, Title, captures, holds_items, is_colon, string_value,
 };
 use crate::parse::attributes::own_at;
 use crate::parse::items::Item;
@@ -73,6 +73,7 @@ impl<'a, 'b> Reader<'a, 'b> {
             includes: self.includes,
             node: None,
             name_start: 0,
+            title: Title::default(),
         }
     }
 

@@ -121,11 +121,11 @@ fn sort_words(call: &mut Call, words: Vec<Word>) -> Result<(), UsageError> {
             values.push(Word { text: value.to_owned(), place: start..word.place.end });
         }
         let wanted = match option.value {
-            OptValue::Flag => 0,
+            OptValue::Flag | OptValue::Nodes => 0,
             OptValue::TwoNodes => 2,
             _ => 1,
         };
-        if values.len() > wanted {
+        if values.len() > wanted && option.value != OptValue::Nodes {
             return Err(call.wrong(&word.place, format!("`{name}` takes no value")));
         }
         while values.len() < wanted {
@@ -141,6 +141,11 @@ fn sort_words(call: &mut Call, words: Vec<Word>) -> Result<(), UsageError> {
         if option.value == OptValue::Files {
             let looks_like_file = |it: &Word| !it.text.starts_with('-') && it.text.contains(['.', '/']);
             while let Some(value) = words.next_if(looks_like_file) {
+                values.push(value);
+            }
+        }
+        if option.value == OptValue::Nodes {
+            while let Some(value) = words.next_if(|it| !it.text.starts_with('-')) {
                 values.push(value);
             }
         }
@@ -168,7 +173,7 @@ fn check_option(call: &Call, option: &Opt, values: &[Word]) -> Result<(), UsageE
             OptValue::Number if text.parse::<usize>().is_err() => {
                 format!("`{}` takes a whole number, not `{text}`", option.name)
             }
-            OptValue::Node | OptValue::TwoNodes if !words::is_name(text) => {
+            OptValue::Node | OptValue::TwoNodes | OptValue::Nodes if !words::is_name(text) => {
                 format!("`{}` takes the name of a node, not `{text}`", option.name)
             }
             OptValue::OneOf(allowed) if !allowed.contains(&&**text) => {

@@ -130,7 +130,7 @@ fn hints_say_what_to_write() {
     assert!(hint("%input a = 1").starts_with("no spaces around `=`"));
     assert_eq!(
         parse("%run").unwrap_err().usage,
-        "%run TARGET… [--as frame|dict|json] [--input k=v]… [--override k=v]…"
+        "%run TARGET… [--as frame|dict|json] [--input k=v]… [--override k=v]… [--recompute NODE…] [--all]"
     );
 }
 

@@ -11,7 +11,7 @@ use crate::spec::{Argument, Entry};
 
 impl Reader<'_, '_> {
     /// The position of a parameter, or that there is none.
-    fn parameter(&mut self, attribute: &str, name: &str, span: Span) -> Option<usize> {
+    pub(super) fn parameter(&mut self, attribute: &str, name: &str, span: Span) -> Option<usize> {
         let found = self.params.iter().position(|it| it.name == name);
         if found.is_none() {
             let mut diagnostic = Diagnostic::error(
