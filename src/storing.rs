@@ -160,12 +160,13 @@ impl Framed for Column {
 }
 
 fn save_frame(mut frame: DataFrame) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::with_capacity(frame.estimated_size() + 4096);
-    IpcWriter::new(&mut bytes)
-        .with_compat_level(CompatLevel::newest())
-        .finish(&mut frame)
-        .map_err(|it| it.to_string())?;
-    Ok(bytes)
+    let write = |frame: &mut DataFrame| {
+        let mut bytes = Vec::with_capacity(frame.estimated_size() + 4096);
+        let writer = &mut IpcWriter::new(&mut bytes).with_compat_level(CompatLevel::newest());
+        writer.finish(frame).map(|()| bytes)
+    };
+    // A file has one dictionary for a column of categories, and chunks may each have their own.
+    write(&mut frame).or_else(|_| write(frame.rechunk_mut_par())).map_err(|it| it.to_string())
 }
 
 fn load_frame(bytes: &[u8]) -> Result<DataFrame, String> {
@@ -196,5 +197,38 @@ impl std::io::Write for Limited {
 
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use polars::prelude::*;
+
+    use super::*;
+    use crate::content::version;
+
+    #[test]
+    fn categories_in_several_chunks_come_back() {
+        let categories =
+            DataType::from_categories(Categories::new("c".into(), "s".into(), CategoricalPhysical::U32));
+        let part = |texts: [&str; 2]| {
+            let series = Series::new("n".into(), texts).cast(&categories).unwrap();
+            let lists = series.implode().unwrap().with_name("l".into()).into_series();
+            (series.into_frame(), lists.into_frame())
+        };
+        let (mut flat, mut nested) = part(["a", "b"]);
+        let (more, nested_more) = part(["c", "a"]);
+        flat.vstack_mut(&more).unwrap();
+        nested.vstack_mut(&nested_more).unwrap();
+        for frame in [flat, nested] {
+            assert_eq!(frame.first_col_n_chunks(), 2);
+            for (save, load) in [
+                (save_frame as fn(DataFrame) -> _, load_frame as fn(&[u8]) -> _),
+                (save_parquet, load_parquet),
+            ] {
+                let back: DataFrame = load(&save(frame.clone()).unwrap()).unwrap();
+                assert_eq!(version(&back), version(&frame), "{back}");
+            }
+        }
     }
 }

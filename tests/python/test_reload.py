@@ -313,7 +313,7 @@ def test_two_files_may_not_define_one_node_unless_allowed(notebook):
 
 
 def test_attributes_of_later_are_refused_and_never_ignored(notebook):
-    notebook.write("flow.rs", "#[cache(recompute)]\npub fn v(window: i64) -> i64 { window }\n")
+    notebook.write("flow.rs", "#[check_output(range(0, 1))]\npub fn v(window: i64) -> i64 { window }\n")
     notebook.execute("%watch flow.rs")
     assert "flow.rs:2" in notebook.fails("%run v --input window=1", "not-yet-supported").traceback
 

@@ -380,9 +380,9 @@ pub(crate) fn raw_words(path: &str) -> String {
     path.split("::").map(raw).collect::<Vec<_>>().join("::")
 }
 
-/// Types that the image knows how to show, compare and decode; a probe for them would only cost time.
-const WELL_KNOWN: [&str; 26] = [
-    "()",
+/// Types that the image knows how to show, compare, store and decode, alone and in options and lists: a probe for
+/// them would only cost time.
+const SCALARS: [&str; 20] = [
     "bool",
     "char",
     "i8",
@@ -401,36 +401,51 @@ const WELL_KNOWN: [&str; 26] = [
     "f64",
     "String",
     "str",
-    "Series",
-    "DataFrame",
-    "LazyFrame",
-    "Column",
-    "Expr",
     "NaiveDate",
     "NaiveDateTime",
 ];
 
-/// Whether a type, as written, needs no probe. A wrong answer does no harm: a value without a probe is shown
-/// by its type's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Around {
+    Option,
+    List,
+}
+
+/// Whether a type, as written, needs no probe. It must say yes only to what the image's registry holds: a value
+/// without a probe is otherwise shown by its type's name, and kept in memory alone.
 fn is_well_known(ty: &str) -> bool {
     let mut ty = ty.trim();
-    for _ in 0..4 {
+    let mut around = Vec::new();
+    loop {
         ty = without_reference(ty);
         if let Some(inner) = ty.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
-            ty = inner;
+            around.push(Around::List);
+            ty = inner.trim();
             continue;
         }
         let Some((head, arguments)) = ty.split_once('<') else { break };
-        let Some(arguments) = arguments.strip_suffix('>') else { break };
+        let Some(arguments) = arguments.strip_suffix('>') else { return false };
         let head = head.rsplit("::").next().unwrap_or(head);
-        ty = match head {
-            "Option" | "Vec" => arguments,
-            _ if head.ends_with("Result") => arguments.split(',').next().unwrap_or(arguments),
-            _ => break,
-        };
-        ty = ty.trim();
+        match head {
+            "Option" => around.push(Around::Option),
+            "Vec" => around.push(Around::List),
+            _ if head.ends_with("Result") && around.is_empty() => {}
+            _ => return false,
+        }
+        let is_result = !matches!(head, "Option" | "Vec");
+        ty = if is_result { arguments.split(',').next().unwrap_or(arguments) } else { arguments }.trim();
     }
-    WELL_KNOWN.contains(&ty.rsplit("::").next().unwrap_or(ty))
+    use Around::{List, Option};
+    match ty.rsplit("::").next().unwrap_or(ty) {
+        "()" | "Column" => around.is_empty(),
+        "LazyFrame" | "Expr" => matches!(*around, [] | [List]),
+        "Series" | "DataFrame" => matches!(*around, [] | [List] | [Option]),
+        "PathBuf" | "Path" => matches!(*around, [] | [List] | [Option]),
+        ty if SCALARS.contains(&ty) => {
+            matches!(*around, [] | [List] | [Option] | [List, Option] | [List, List] | [Option, List])
+        }
+        _ => false,
+    }
 }
 
 fn without_reference(ty: &str) -> &str {
@@ -447,6 +462,31 @@ mod tests {
 
     fn file(path: &str, text: &str) -> SourceFile {
         SourceFile { path: path.to_owned(), absolute: format!("/home/ada/{path}"), text: text.to_owned() }
+    }
+
+    #[test]
+    fn only_what_the_registry_holds_needs_no_probe() {
+        for known in [
+            "f64",
+            "&Series",
+            "Option<&[i64]>",
+            "PolarsResult<Vec<Option<String>>>",
+            "Result<Vec<Vec<f64>>, String>",
+            "&Path",
+        ] {
+            assert!(is_well_known(known), "{known}");
+        }
+        for probed in [
+            "Vec<Vec<Option<f64>>>",
+            "(i64, f64)",
+            "Option<Option<i64>>",
+            "HashMap<String, f64>",
+            "Vec<Column>",
+            "Split",
+            "Option<LazyFrame>",
+        ] {
+            assert!(!is_well_known(probed), "{probed}");
+        }
     }
 
     #[test]
