@@ -79,6 +79,8 @@ pub struct Computed {
     pub value: Value,
     pub version: Version,
     pub summary: Summary,
+    /// Files that are still to be read, by whoever collects a plan, each with the version that it had.
+    pub reads: Arc<[(String, Version)]>,
 }
 
 impl Computed {
@@ -86,7 +88,7 @@ impl Computed {
     pub fn new(value: Value, derived_version: Version) -> Computed {
         let version = value.version().unwrap_or(derived_version);
         let summary = value.summary();
-        Computed { value, version, summary }
+        Computed { value, version, summary, reads: Arc::default() }
     }
 }
 

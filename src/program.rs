@@ -269,7 +269,9 @@ impl Driver {
                     running.note(&event);
                     events(event);
                 });
-                if let Err(error) = recorder.add(running.end(self.graph(), &report)) {
+                if let Err(error) =
+                    recorder.add(running.end(self.graph(), &report, |it| self.stored_bytes(it)))
+                {
                     report.warnings.push((String::new(), format!("the run is not recorded: {error}")));
                 }
                 report

@@ -9,7 +9,7 @@
 //! pipes, followed by a mark, before `Done` or `CellDone` is sent. And that a node runs is in the socket before
 //! its function is called, since the function may end the process.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 use std::os::fd::RawFd;
 use std::os::unix::net::UnixStream;
@@ -20,19 +20,20 @@ use std::thread;
 use std::time::Duration;
 
 use brooklet_graph::wire::{
-    self, CacheOrder, CacheReport, Event, Failure, FromWorker, MimeBundle, Outcome, Refusal, Run, RunFacts,
-    Show, ToWorker, Why,
+    self, CacheOrder, CacheReport, Event, Failure, FromWorker, MimeBundle, Numbers, Outcome, Refusal, Run,
+    RunFacts, Show, ToWorker, Why,
 };
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::cell;
-use crate::driver::{CommitError, Driver, Report, Request};
+use crate::driver::{CommitError, Driver, Request};
 use crate::foreign;
 use crate::glue::Table;
 use crate::hold;
 use crate::loader::{self, CellVariables};
 use crate::panics::{self, Panic};
 use crate::show;
+use crate::value::Value;
 use crate::version::Version;
 
 /// Deep recursion in a cell or a transform should work where it works in a program.
@@ -184,9 +185,11 @@ impl Answers {
 fn in_place_of(answer: &FromWorker, error: &io::Error) -> Option<FromWorker> {
     let message = format!("the answer cannot be passed on: {error}");
     match answer {
-        FromWorker::Done { request, unused_inputs, facts, .. } => Some(FromWorker::Done {
+        FromWorker::Facts { request, .. } => {
+            Some(FromWorker::Facts { request: *request, facts: RunFacts::default() })
+        }
+        FromWorker::Done { request, unused_inputs, .. } => Some(FromWorker::Done {
             request: *request,
-            facts: facts.clone(),
             outcome: Outcome::Failed { failures: vec![failure("TooLarge", &message)] },
             unused_inputs: unused_inputs.clone(),
         }),
@@ -222,6 +225,8 @@ struct Worker {
     /// By path: a library is loaded once.
     generations: HashMap<String, Table>,
     variables: CellVariables,
+    /// Of values that were asked for, by version.
+    numbers: HashMap<Version, Numbers>,
     answers: Arc<Answers>,
 }
 
@@ -230,7 +235,13 @@ impl Worker {
         if let Ok(directory) = std::env::current_dir() {
             driver.set_base(directory);
         }
-        Worker { driver, generations: HashMap::new(), variables: CellVariables::none(), answers }
+        Worker {
+            driver,
+            generations: HashMap::new(),
+            variables: CellVariables::none(),
+            numbers: HashMap::new(),
+            answers,
+        }
     }
 
     fn run(mut self, messages: &Receiver<ToWorker>) {
@@ -339,7 +350,10 @@ impl Worker {
         let mut events = move |event| answers.send(&FromWorker::Event { request, event });
         let wanted = Request { targets, inputs, overrides, recompute, ..Request::default() };
         let report = panics::catch(|| self.driver.execute(&wanted, &mut events));
-        let facts = report.as_ref().map(facts).unwrap_or_default();
+        let (values, versions, files) = match &report {
+            Ok(report) => (report.values.clone(), report.versions.clone(), report.files.clone()),
+            Err(_) => Default::default(),
+        };
         let (outcome, unused_inputs) = match report {
             Err(panic) => (Outcome::Failed { failures: vec![failure("Panic", &ours(&panic))] }, Vec::new()),
             Ok(report) if report.interrupted => (Outcome::Interrupted, report.unused_inputs),
@@ -355,7 +369,37 @@ impl Worker {
             }
         };
         mark_output(request);
-        self.answer(FromWorker::Done { request, outcome, unused_inputs, facts });
+        self.answer(FromWorker::Done { request, outcome, unused_inputs });
+        let hex = |(name, version): (&String, &Version)| (name.clone(), version.hex());
+        let facts = RunFacts {
+            versions: versions.iter().map(|it| hex((&it.0, &it.1))).collect(),
+            // A cell is about to use the values; it is not kept waiting.
+            numbers: if show == Show::Nothing { BTreeMap::new() } else { self.numbers(&values) },
+            files: files.iter().map(hex).collect(),
+        };
+        self.answer(FromWorker::Facts { request, facts });
+    }
+
+    /// The values of targets in numbers; of each version once.
+    fn numbers(&mut self, values: &[(String, Value)]) -> BTreeMap<String, Numbers> {
+        const MANY: usize = 1000;
+        let mut all = BTreeMap::new();
+        for (name, value) in values {
+            let version = self.driver.version_of(name);
+            let known = version.and_then(|it| self.numbers.get(&it).cloned());
+            let numbers = known.unwrap_or_else(|| {
+                let stored = self.driver.stored_bytes(name);
+                panics::catch(|| show::numbers(value, stored)).unwrap_or_default()
+            });
+            if let Some(version) = version.filter(|_| !numbers.is_empty()) {
+                if self.numbers.len() >= MANY {
+                    self.numbers.clear();
+                }
+                self.numbers.insert(version, numbers.clone());
+            }
+            all.insert(name.clone(), numbers);
+        }
+        all
     }
 
     fn run_cell(&mut self, request: u64, library: &str, function: &str, nonce: u64) {
@@ -378,18 +422,8 @@ impl Worker {
     }
 }
 
-/// What a run leaves for its record.
-fn facts(report: &Report) -> RunFacts {
-    let hex = |(name, version): (&String, &Version)| (name.clone(), version.hex());
-    RunFacts {
-        versions: report.versions.iter().map(|it| hex((&it.0, &it.1))).collect(),
-        numbers: report.values.iter().map(|(name, value)| (name.clone(), show::numbers(value))).collect(),
-        files: report.files.iter().map(hex).collect(),
-    }
-}
-
 /// Renders the targets. A user's `Debug` may panic, which is a failure of the run.
-fn shown(values: &[(String, crate::value::Value)], show: Show) -> Outcome {
+fn shown(values: &[(String, Value)], show: Show) -> Outcome {
     foreign::take_fault();
     let failed = |kind, message: &str| Outcome::Failed { failures: vec![failure(kind, message)] };
     match panics::catch(|| show::combine(values, show)) {

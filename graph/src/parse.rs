@@ -32,7 +32,7 @@ use crate::parallel::in_parallel;
 use crate::source::{FileId, SourceFile, Sources, Span};
 use crate::spec::{FileSpec, FnSpec};
 use facts::Known;
-pub use fingerprint::explain::{Code, CodeChange, Part, Turn, code_changes};
+pub use fingerprint::explain::{Code, CodeChange, CodeComparison, Part, Turn};
 use items::{Item, ItemKind, Visibility};
 use tokens::{Lexed, Range};
 

@@ -73,7 +73,7 @@ pub enum ToWorker {
         type_key: String,
         graph: Graph,
     },
-    /// Runs what the targets need. Answers: `Event`s, then one `Done`.
+    /// Runs what the targets need. Answers: `Event`s, then one `Done` and one `Facts`.
     Run(Run),
     /// Says what `Run` would find wrong, and runs nothing. Answer: `Checked`.
     Check {
@@ -169,6 +169,10 @@ pub enum FromWorker {
         request: u64,
         outcome: Outcome,
         unused_inputs: Vec<String>,
+    },
+    /// After `Done`, when nobody waits any more: what the run leaves for its record.
+    Facts {
+        request: u64,
         facts: RunFacts,
     },
     Checked {
@@ -323,6 +327,8 @@ impl Why {
         let list = match clauses.as_slice() {
             [] => String::new(),
             [one] => one.clone(),
+            // Clauses with commas of their own end more clearly so.
+            all if all.iter().any(|it| it.contains(", ")) => all.join("; "),
             [first @ .., last] => format!("{} and {last}", first.join(", ")),
         };
         format!("{}{list}{}", self.before, self.after)
@@ -353,6 +359,9 @@ pub struct EdgeMismatch {
     /// A list where a map is taken, or a map where a list is: `found` is what was given, in words.
     #[serde(default)]
     pub is_group: bool,
+    /// What `#[cache]` says of `to` does not fit: of its parameter `from`, or of its own value if that is `from`.
+    #[serde(default)]
+    pub in_cache: bool,
 }
 
 /// Something the driver did. Reuse is asserted on these.

@@ -15,8 +15,9 @@ use brooklet_graph::parse;
 use brooklet_graph::source::{SourceFile, Sources};
 
 /// Raised where a magic is read, or when types and values are known.
-const BY_NOTEBOOK: [&str; 6] = [
+const BY_NOTEBOOK: [&str; 7] = [
     "bad-literal",
+    "cache-type-mismatch",
     "edge-type-mismatch",
     "input-is-computed",
     "input-is-configured",

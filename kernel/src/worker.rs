@@ -11,5 +11,5 @@ mod environment;
 mod kept;
 mod output;
 
-pub use client::{CellReply, Done, Listener, Worker};
+pub use client::{CellReply, Done, Facts, Listener, Worker};
 pub use death::Death;

@@ -4,23 +4,29 @@
 //! runs.jsonl            one line a run, the newest last
 //! runs-2026…Z.jsonl     older ones
 //! sources/HASH.rs       transform files as they were
-//! graphs/HASH.json      graphs as they were
+//! graphs/HASH.json      shapes of graphs: nodes, and what each takes
 //! ```
 //!
 //! Several processes may add at once. A line is added by one write; texts are written under another name and renamed,
 //! and named by their hash. Whoever is killed leaves half a line at most, which is passed over.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use brooklet_graph::graph::Graph;
+use brooklet_graph::graph::{Graph, Node};
+use serde_json::{Value as Json, json};
 
 use crate::{Record, stamp};
 
 /// A file of lines that has grown so long is set aside.
 const LONG: u64 = 16 << 20;
+/// So many files of lines are kept.
+const KEPT: usize = 64;
+/// So many of them are looked through for code.
+const RECENT: usize = 3;
 
 /// The hash that texts are named by: XXH3 of 128 bits, in hexadecimal digits.
 pub fn hash(bytes: &[u8]) -> String {
@@ -47,12 +53,21 @@ impl Book {
         self.keep("sources", "rs", text.as_bytes())
     }
 
-    /// Keeps a graph; its hash.
+    /// Keeps the shape of a graph, which most edits leave as it is; its hash.
     ///
     /// # Errors
     /// As the system says.
     pub fn keep_graph(&self, graph: &Graph) -> io::Result<String> {
-        self.keep("graphs", "json", &serde_json::to_vec(graph)?)
+        let node = |it: &Node| {
+            let takes = |optional| -> Vec<&String> {
+                let all = it.dependencies.iter().filter(|it| it.optional == optional);
+                all.map(|it| &it.name).collect()
+            };
+            json!({"name": it.name, "kind": it.kind, "type": it.ty, "file": it.file,
+                   "required": takes(false), "optional": takes(true)})
+        };
+        let nodes: Vec<Json> = graph.nodes.values().map(node).collect();
+        self.keep("graphs", "json", &serde_json::to_vec(&nodes)?)
     }
 
     fn keep(&self, kind: &str, extension: &str, bytes: &[u8]) -> io::Result<String> {
@@ -74,10 +89,6 @@ impl Book {
     /// A transform file as it was; `None` if it is not there or not what it was.
     pub fn source(&self, hash: &str) -> Option<String> {
         String::from_utf8(self.read("sources", "rs", hash)?).ok()
-    }
-
-    pub fn graph(&self, hash: &str) -> Option<Graph> {
-        serde_json::from_slice(&self.read("graphs", "json", hash)?).ok()
     }
 
     fn read(&self, kind: &str, extension: &str, hash: &str) -> Option<Vec<u8>> {
@@ -104,7 +115,7 @@ impl Book {
     /// As the system says.
     pub fn add(&self, record: &Record) -> io::Result<()> {
         self.make()?;
-        self.set_aside();
+        self.set_aside()?;
         let mut line = serde_json::to_vec(record)?;
         line.push(b'\n');
         let path = self.directory.join("runs.jsonl");
@@ -122,18 +133,34 @@ impl Book {
         file.write_all(&line)
     }
 
-    /// Gives a file that has grown long another name. If two do it at once, one finds a short one and leaves it.
-    fn set_aside(&self) {
+    /// Gives a file that has grown long another name, and removes the oldest of those.
+    fn set_aside(&self) -> io::Result<()> {
         let path = self.directory.join("runs.jsonl");
-        let Ok(file) = File::open(&path) else { return };
-        if !file.metadata().is_ok_and(|it| it.len() >= LONG) {
-            return;
+        let is_long = || fs::metadata(&path).is_ok_and(|it| it.len() >= LONG);
+        if !is_long() {
+            return Ok(());
         }
-        let moment = stamp(SystemTime::now()).replace(':', "-");
-        let aside = self.directory.join(format!("runs-{moment}.jsonl"));
-        // A link does not replace what is there.
-        if fs::hard_link(&path, &aside).is_ok() {
-            let _ = fs::remove_file(&path);
+        // Of several that find it long one is to do it.
+        let lock = File::create(self.directory.join(".lock"))?;
+        lock.lock()?;
+        if is_long() {
+            let moment = stamp(SystemTime::now()).replace(':', "-");
+            fs::rename(&path, self.directory.join(format!("runs-{moment}.jsonl")))?;
+            for old in self.files().into_iter().skip(KEPT) {
+                fs::remove_file(old)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets all runs.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn clear(&self) -> io::Result<()> {
+        match fs::remove_dir_all(&self.directory) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
         }
     }
 
@@ -154,13 +181,14 @@ impl Book {
     }
 
     /// The records whose line is of interest, the newest first, as long as `more` wants them.
-    fn search(&self, is_meant: impl Fn(&[u8]) -> bool, mut more: impl FnMut(Record) -> bool) {
-        for path in self.files() {
+    fn search(&self, most: usize, is_meant: impl Fn(&[u8]) -> bool, mut more: impl FnMut(Record) -> bool) {
+        let mut seen = BTreeSet::new();
+        for path in self.files().into_iter().take(most) {
             let Ok(bytes) = fs::read(path) else { continue };
             for line in bytes.rsplit(|it| *it == b'\n').filter(|it| !it.is_empty() && is_meant(it)) {
-                if let Ok(record) = serde_json::from_slice::<Record>(line)
-                    && !more(record)
-                {
+                let Ok(record) = serde_json::from_slice::<Record>(line) else { continue };
+                // Whatever copied a file: a run is one run.
+                if seen.insert(record.id.clone()) && !more(record) {
                     return;
                 }
             }
@@ -172,6 +200,7 @@ impl Book {
         let mut newest = Vec::new();
         if count > 0 {
             self.search(
+                usize::MAX,
                 |_| true,
                 |it| {
                     newest.push(it);
@@ -187,6 +216,7 @@ impl Book {
         let start = format!("{{\"id\":\"{id}");
         let mut found = Vec::new();
         self.search(
+            usize::MAX,
             |line| line.starts_with(start.as_bytes()),
             |it| {
                 found.push(it);
@@ -202,6 +232,7 @@ impl Book {
         let part = format!("\"code\":\"{code}\"");
         let mut found = None;
         self.search(
+            RECENT,
             |line| contains(line, part.as_bytes()),
             |it| {
                 found = Some(it);
@@ -220,11 +251,11 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Node, State};
+    use crate::{Node as RanNode, State};
 
     fn record(id: &str) -> Record {
         let node =
-            Node { node: "a".into(), state: State::Ran, code: format!("{id:0>32}"), ..Node::default() };
+            RanNode { node: "a".into(), state: State::Ran, code: format!("{id:0>32}"), ..RanNode::default() };
         Record { id: id.to_owned(), nodes: vec![node], ..Record::default() }
     }
 
@@ -270,6 +301,10 @@ mod tests {
         book.add(&record("ab02")).unwrap();
         assert!(fs::metadata(&path).unwrap().len() < 1000);
         assert_eq!(ids(&book.newest(9)), ["ab02", "aa01"]);
+        // Twice the same file is not twice the same run.
+        fs::copy(&path, directory.path().join("runs/runs-2000.jsonl")).unwrap();
+        assert_eq!(ids(&book.newest(9)), ["ab02", "aa01"]);
+        assert_eq!(ids(&book.find("ab02")), ["ab02"]);
     }
 
     #[test]
@@ -284,7 +319,11 @@ mod tests {
         assert_eq!(book.source("../../x"), None);
         let graph = Graph::default();
         let hash = book.keep_graph(&graph).unwrap();
-        assert_eq!(book.graph(&hash), Some(graph));
+        let text = fs::read_to_string(directory.path().join(format!("runs/graphs/{hash}.json"))).unwrap();
+        assert_eq!(text, "[]");
+        book.clear().unwrap();
+        book.clear().unwrap();
+        assert!(!directory.path().join("runs").exists());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use brooklet_graph::wire::{Event, Numbers};
+use brooklet_graph::wire::{Event, Numbers, Recompute};
 use chrono::{DateTime, Local, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,9 @@ pub struct Record {
     /// What took the place of nodes.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub overrides: BTreeMap<String, Given>,
+    /// What was computed again though its result was kept.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub recompute: Recompute,
     /// Files that parameters named, each with the version of its content.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, String>,
@@ -40,7 +43,7 @@ pub struct Record {
     pub results: BTreeMap<String, Numbers>,
     /// The transform files as they were.
     pub sources: Vec<Source>,
-    /// The graph as it was: `graphs/HASH.json`.
+    /// The graph's shape: `graphs/HASH.json`.
     pub graph: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub git: Option<Git>,
@@ -50,6 +53,10 @@ pub struct Record {
     pub toolchain: String,
     /// The version of Brooklet.
     pub brooklet: String,
+}
+
+fn is_nothing(recompute: &Recompute) -> bool {
+    *recompute == Recompute::Nothing
 }
 
 /// Who ran it.
@@ -111,8 +118,6 @@ pub struct Node {
     /// Its code's fingerprint.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub code: String,
-    #[serde(rename = "type", skip_serializing_if = "String::is_empty")]
-    pub ty: String,
     /// The value in a few words.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub shape: String,
@@ -191,19 +196,19 @@ impl Record {
     /// Takes in what happened to a node. What was known and is computed after all counts as computed.
     pub fn note(&mut self, event: &Event) {
         let node = match event {
-            Event::WillPlan { .. } | Event::WillRun { .. } | Event::DidWarn { .. } => return,
+            // It begins anew: what failed fails again.
+            Event::WillPlan { .. } => return self.problems.clear(),
+            Event::WillRun { .. } | Event::DidWarn { .. } => return,
             Event::DidRun { node, milliseconds, changed, summary, .. } => Node {
                 node: node.clone(),
                 state: if *changed { State::Ran } else { State::Unchanged },
                 milliseconds: Some((milliseconds * 1e4).round() / 1e4),
-                ty: summary.ty.clone(),
                 shape: summary.shape.clone(),
                 ..Node::default()
             },
             Event::DidReuse { node, summary } | Event::DidTake { node, summary } => Node {
                 node: node.clone(),
                 state: if matches!(event, Event::DidReuse { .. }) { State::Reused } else { State::Given },
-                ty: summary.ty.clone(),
                 shape: summary.shape.clone(),
                 ..Node::default()
             },
@@ -216,11 +221,15 @@ impl Record {
         self.nodes.push(node);
     }
 
-    /// After the last event: of what was told twice the last counts, and each node gets its code and its version.
+    /// After the last event: of what was told twice the last counts, but for a node that was reused after it ran; and
+    /// each node gets its code and its version.
     pub fn settle(&mut self, graph: &brooklet_graph::graph::Graph, versions: &BTreeMap<String, String>) {
         let mut last: BTreeMap<String, usize> = BTreeMap::new();
         for (index, it) in self.nodes.iter().enumerate() {
-            last.insert(it.node.clone(), index);
+            let ran = last.get(&it.node).is_some_and(|at| self.nodes[*at].state.has_run());
+            if !(ran && it.state == State::Reused) {
+                last.insert(it.node.clone(), index);
+            }
         }
         let mut index = 0;
         self.nodes.retain(|it| {

@@ -13,6 +13,7 @@ use brooklet_graph::wire::EdgeMismatch;
 use polars::prelude::{DataFrame, LazyFrame, Series};
 
 use super::CommitError;
+use super::files;
 use super::part::Column;
 use crate::executor::{StepNames, Work};
 use crate::glue::{Function, GroupKind, ParamInfo, TypeInfo, registry};
@@ -123,6 +124,7 @@ impl Committed {
             });
             if let (Some(call), Some(function)) = (&call, function) {
                 mismatches.extend(compare_groups(node, call, function));
+                mismatches.extend(compare_caching(node, function));
             }
             nodes.push(Ready {
                 names: Arc::new(names(node, function.map_or(0, |it| it.params.len()))),
@@ -364,6 +366,7 @@ fn compare_transform(node: &Node, function: &Resolved<'_>, consumers: &[Consumer
             found: found.short(),
             other_consumer: None,
             is_group: false,
+            in_cache: false,
         })
         .collect();
     let decode =
@@ -393,6 +396,7 @@ fn compare_input(node: &Node, consumers: &[Consumer<'_>]) -> Compared {
             found: first.takes.accepts[0].short(),
             other_consumer: Some((first.name.to_owned(), first.parameter)),
             is_group: false,
+            in_cache: false,
         })
         .collect();
     (None, mismatches)
@@ -416,7 +420,38 @@ fn compare_groups(node: &Node, call: &Call, function: &Resolved<'_>) -> Vec<Edge
             found: found.to_owned(),
             other_consumer: None,
             is_group: true,
+            in_cache: false,
         });
+    }
+    mismatches
+}
+
+/// Files are named by paths and texts, and only frames have a file format of their own.
+fn compare_caching(node: &Node, function: &Resolved<'_>) -> Vec<EdgeMismatch> {
+    let mismatch = |from: &str, parameter, found: TypeInfo| EdgeMismatch {
+        from: from.to_owned(),
+        to: node.name.clone(),
+        parameter,
+        expected: String::new(),
+        found: found.short(),
+        other_consumer: None,
+        is_group: false,
+        in_cache: true,
+    };
+    let mut mismatches = Vec::new();
+    for parameter in &node.caching.files {
+        let accepts = &function.params[*parameter].accepts;
+        if !accepts.iter().any(|it| files::can_name(it.id)) {
+            let dependency = node.dependencies.iter().find(|it| it.parameter == *parameter);
+            let fixed = node.fixed.iter().find(|it| it.parameter == *parameter);
+            let name = dependency.map(|it| &it.name).or(fixed.map(|it| &it.name));
+            mismatches.push(mismatch(name.map_or("", String::as_str), *parameter, accepts[0]));
+        }
+    }
+    let output = function.output_type();
+    let is_frame = function.output.storing.is_some_and(|it| it.format == Format::Arrow);
+    if node.caching.format.is_some() && !is_frame {
+        mismatches.push(mismatch(&node.name, 0, output));
     }
     mismatches
 }

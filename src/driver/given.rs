@@ -11,10 +11,10 @@ use std::time::SystemTime;
 use brooklet_graph::graph::{Behaviour, Literals, NodeKind};
 use brooklet_graph::wire::{Failure, Recompute};
 
-use super::Driver;
 use super::Request;
 use super::commit::Ready;
 use super::files::{Files, Look};
+use super::{Driver, unique};
 use crate::executor::Computed;
 use crate::foreign::{self, Doing};
 use crate::glue::TypeInfo;
@@ -363,37 +363,38 @@ fn read(
     })?;
     value.belongs_to(name);
     let paths = context.files.into_inner();
+    let mut reads: Arc<[(String, Version)]> = Arc::default();
     // What cannot be hashed (a lazy frame, a type of the user) is known by how it was written, and what is there.
     let derived = match value.ops().encode {
         Some(_) => Version::of_bytes(raw.as_bytes()),
         None => {
-            written_version(raw, ty, base, &paths, files).map_err(|it| problem("bad-literal", name, it))?
+            let version = |it: &PathBuf| Ok((it.to_string_lossy().into_owned(), files.version(base, it)?));
+            let seen: Result<Vec<_>, String> = paths.iter().map(version).collect();
+            let seen = seen.map_err(|it| problem("bad-literal", name, it))?;
+            let derived = written_version(raw, ty, base, &seen);
+            reads = seen.into_iter().filter_map(|(path, version)| Some((path, version?))).collect();
+            derived
         }
     };
-    let computed = panics::catch(|| Arc::new(Computed::new(value, derived)));
+    let computed = panics::catch(|| Arc::new(Computed { reads, ..Computed::new(value, derived) }));
     let computed = computed.map_err(|panic| panicked(panic, &foreign::take_fault().unwrap_or_default()))?;
     let look = |it: &PathBuf| Look::at(it).filter(|it| it.is_settled(moment));
     let files = paths.into_iter().map(|it| (it.clone(), look(&it))).collect();
     Ok(Given { raw: raw.to_owned(), ty, files, computed })
 }
 
-/// The version of what has none of its own: where and how it was written, and the content of the files.
-fn written_version(
-    raw: &str,
-    ty: TypeInfo,
-    base: &Path,
-    paths: &[PathBuf],
-    files: &mut Files,
-) -> Result<Version, String> {
+/// The version of what has none of its own: where and how it was written, and the content of the files. What cannot
+/// be seen is another thing each time.
+fn written_version(raw: &str, ty: TypeInfo, base: &Path, files: &[(String, Option<Version>)]) -> Version {
     let mut encoder = Encoder::new();
     encoder.text(ty.name);
     encoder.text(raw);
     encoder.text(&base.to_string_lossy());
-    for path in paths {
-        encoder.text(&path.to_string_lossy());
-        encoder.bytes(&files.version(base, path)?.0);
+    for (path, version) in files {
+        encoder.text(path);
+        encoder.bytes(&version.unwrap_or_else(unique).0);
     }
-    encoder.finish().ok_or_else(|| "it cannot be seen".to_owned())
+    encoder.finish().unwrap_or_else(unique)
 }
 
 fn problem(kind: &str, node: &str, message: String) -> Failure {

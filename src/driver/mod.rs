@@ -47,6 +47,8 @@ pub struct Driver {
     type_key: String,
     /// What happened to each node last, in the order of the graph.
     records: Vec<Option<Record>>,
+    /// By node: why it was not run last, if it was not.
+    skipped: Vec<Option<String>>,
     /// The last literal of each input and override, decoded.
     given: HashMap<String, Given>,
     files: Files,
@@ -107,6 +109,16 @@ fn process() -> u64 {
     *PROCESS.get_or_init(|| RandomState::new().build_hasher().finish())
 }
 
+/// A version that no other value has, in this process or any other.
+fn unique() -> Version {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let mut encoder = Encoder::new();
+    encoder.text("unique");
+    encoder.bytes(&process().to_le_bytes());
+    encoder.bytes(&NEXT.fetch_add(1, Ordering::Relaxed).to_le_bytes());
+    encoder.finish().expect("numbers can be seen")
+}
+
 /// What came of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
@@ -152,6 +164,7 @@ impl Driver {
             store: Store::new(),
             type_key: String::new(),
             records: Vec::new(),
+            skipped: Vec::new(),
             given: HashMap::new(),
             files: Files::default(),
             pool: None,
@@ -222,6 +235,7 @@ impl Driver {
             self.store.set_type_key(type_key);
         }
         self.records = self.records_for(&committed);
+        self.skipped = vec![None; committed.nodes.len()];
         let types = committed.types();
         let is_opaque = |it: &&commit::Ready| it.call.as_ref().is_some_and(|it| it.output.storing.is_none());
         let only_in_memory =
@@ -256,6 +270,19 @@ impl Driver {
                 records.get_mut(before)?.take()
             })
             .collect()
+    }
+
+    /// The version that a node's value had last.
+    pub fn version_of(&self, node: &str) -> Option<Version> {
+        let record = self.records.get(self.committed.find(node)?)?.as_ref()?;
+        Some(record.now.version)
+    }
+
+    /// The length of the file that holds a node's last value, if there is one.
+    pub fn stored_bytes(&self, node: &str) -> Option<u64> {
+        let index = self.committed.find(node)?;
+        let key = self.records[index].as_ref()?.key?;
+        self.store.stored_bytes(&key, self.committed.nodes[index].call.as_ref()?.output)
     }
 
     /// How many values are kept in memory.

@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use brooklet_graph::graph::Behaviour;
 use brooklet_graph::wire::{Event, Failure, Recompute};
@@ -18,7 +18,9 @@ use super::files;
 use super::given::{Prepared, Target, WrittenValues};
 use super::part::schema_difference;
 use super::why::{Cause, How, Parts, Record};
-use super::{Driver, Report, Request, process};
+use super::{Driver, Report, Request, unique};
+use polars::prelude::LazyFrame;
+
 use crate::executor::{self, Computed, Pool, Step, StepResult};
 use crate::glue::Argument;
 use crate::store::{Found, Known, Made};
@@ -191,8 +193,8 @@ struct Running<'a> {
     /// Nodes that must run, with their keys.
     to_run: VecDeque<(usize, Version)>,
     in_flight: usize,
-    /// By key of what runs or is to run: other nodes that will have the same value.
-    twins: HashMap<Version, Vec<usize>>,
+    /// By key of what runs or is to run: the node that does, and others that will have the same value.
+    twins: HashMap<Version, (usize, Vec<usize>)>,
     /// By node that was known and is computed after all: what waits for its value.
     parked: HashMap<usize, Vec<usize>>,
     /// By parked node: how many values it waits for.
@@ -205,6 +207,10 @@ struct Running<'a> {
     again: Vec<bool>,
     /// By node: whether its key holds what no other run can have, so that nobody could find its result.
     is_fleeting: Vec<bool>,
+    /// By node: whether its version is one that no other run can have.
+    is_unique: Vec<bool>,
+    /// By node: a path that its parameters name and that is nowhere here.
+    unseen: HashMap<usize, String>,
     /// By node: the files that its parameters name, as they are.
     files: HashMap<usize, Arc<[(String, Version)]>>,
     request: &'a Request,
@@ -250,6 +256,8 @@ impl<'a> Running<'a> {
             expected: HashMap::new(),
             differs: Vec::new(),
             is_fleeting: vec![false; again.len()],
+            is_unique: vec![false; again.len()],
+            unseen: HashMap::new(),
             again,
             files: HashMap::new(),
             request,
@@ -340,8 +348,9 @@ impl<'a> Running<'a> {
         let behaviour = node.caching.behaviour;
         if behaviour == Behaviour::Ignore && !self.again[index] && !self.expected.contains_key(&index) {
             // It runs if something takes its value, and not before.
-            let known = Known { version: ignored(), summary: Default::default(), milliseconds: 0.0 };
-            return self.complete(index, State::Known { key: ignored(), known });
+            let version = ignored(&node.names.node);
+            let known = Known { version, summary: Default::default(), milliseconds: 0.0 };
+            return self.complete(index, State::Known { key: version, known });
         }
         if !node.caching.files.is_empty() {
             match self.look_at_files(index) {
@@ -352,11 +361,12 @@ impl<'a> Running<'a> {
         }
         let node = &self.driver.committed.nodes[index];
         let Some(call) = &node.call else { return };
-        let is_fleeting = |it: &Feed| it.from.is_some_and(|it| self.is_fleeting[it]);
-        let takes_fleeting = node.feeds.iter().any(is_fleeting);
+        let takes_unique = |it: &Feed| it.from.is_some_and(|it| self.is_unique[it]);
+        self.is_fleeting[index] = behaviour == Behaviour::Disable
+            || self.unseen.contains_key(&index)
+            || node.feeds.iter().any(takes_unique);
         let key = self.key(index, node, call);
         let output = call.output;
-        self.is_fleeting[index] = behaviour == Behaviour::Disable || takes_fleeting;
         if self.again[index] || matches!(behaviour, Behaviour::Disable | Behaviour::Ignore) {
             return self.to_run.push_back((index, key));
         }
@@ -370,9 +380,9 @@ impl<'a> Running<'a> {
             }
             // Another node has the same code and the same values: one of the two runs.
             Found::Known(_) | Found::Nothing => match self.twins.get_mut(&key) {
-                Some(twins) => twins.push(index),
+                Some((_, twins)) => twins.push(index),
                 None => {
-                    self.twins.insert(key, Vec::new());
+                    self.twins.insert(key, (index, Vec::new()));
                     self.to_run.push_back((index, key));
                 }
             },
@@ -380,6 +390,10 @@ impl<'a> Running<'a> {
     }
 
     fn reuse(&mut self, index: usize, key: Version, computed: Arc<Computed>) {
+        if self.driver.committed.format(index).is_some() {
+            let made = self.driver.made(index, self.made_of(index));
+            self.driver.store.write_in_format(&key, &computed, &made);
+        }
         let (node, summary) = (self.name(index), computed.summary.clone());
         (self.events)(Event::DidReuse { node, summary });
         self.record(index, How::Reused, Some(key), Some(&computed), computed.version, 0.0);
@@ -421,7 +435,7 @@ impl<'a> Running<'a> {
     /// Puts a node aside until the values are computed that it takes and nobody has.
     fn park(&mut self, index: usize, key: Version) {
         self.states[index] = State::Waiting(0);
-        let twins = self.twins.remove(&key).unwrap_or_default();
+        let twins = self.twins_of(index, &key);
         self.ready.extend(twins.into_iter().map(Reverse));
         let feeds = self.driver.committed.nodes[index].feeds.iter().filter_map(|it| it.from).collect();
         self.wait_for(index, feeds);
@@ -459,13 +473,21 @@ impl<'a> Running<'a> {
         }
     }
 
+    /// Other nodes that will have the value of this one; none if it runs for itself alone, as what is computed again does.
+    fn twins_of(&mut self, index: usize, key: &Version) -> Vec<usize> {
+        match self.twins.get(key) {
+            Some((owner, _)) if *owner == index => self.twins.remove(key).map(|it| it.1).unwrap_or_default(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Queues a node that was known.
     fn compute_after_all(&mut self, index: usize) {
         let State::Known { key, known } = &self.states[index] else { return };
         let key = *key;
         self.expected.insert(index, known.version);
         self.states[index] = State::Waiting(0);
-        self.twins.entry(key).or_default();
+        self.twins.entry(key).or_insert((index, Vec::new()));
         self.to_run.push_back((index, key));
     }
 
@@ -521,27 +543,50 @@ impl<'a> Running<'a> {
                 format!("`#[cache(file(..))]`: `{name}` is a `{}`, which names no files", value.type_name())
             })?;
             for path in paths {
-                let version = self.driver.files.version(&self.driver.base, &path)?;
-                found.push((path.to_string_lossy().into_owned(), version));
+                let shown = path.to_string_lossy().into_owned();
+                match self.driver.files.version(&self.driver.base, &path)? {
+                    Some(version) => found.push((shown, version)),
+                    None => drop(self.unseen.insert(index, shown)),
+                }
             }
         }
         self.files.insert(index, found.into());
         Ok(true)
     }
 
-    /// Whether the files that a node read are what they were before it ran.
-    fn files_stayed(&mut self, index: usize) -> bool {
-        let Some(files) = self.files.get(&index) else { return true };
+    /// The files that a node may have read: those that its parameters name, and those that plans still read which it
+    /// takes.
+    fn files_of(&self, index: usize) -> Arc<[(String, Version)]> {
+        let own = self.files.get(&index);
+        let feeds = 0..self.driver.committed.nodes[index].feeds.len();
+        let reads = feeds.filter_map(|at| self.fed(index, at)).flat_map(|it| it.reads.iter().cloned());
+        let mut all: Vec<(String, Version)> = reads.collect();
+        if all.is_empty() {
+            return own.cloned().unwrap_or_default();
+        }
+        all.extend(own.iter().flat_map(|it| it.iter().cloned()));
+        all.into()
+    }
+
+    /// Whether files are what they were.
+    fn stayed(&mut self, files: &[(String, Version)]) -> bool {
         let driver = &mut *self.driver;
         files.iter().all(|(path, version)| {
-            driver.files.version(&driver.base, Path::new(path)).is_ok_and(|it| it == *version)
+            driver.files.version(&driver.base, Path::new(path)).is_ok_and(|it| it == Some(*version))
         })
+    }
+
+    fn warn(&mut self, index: usize, message: String) {
+        let node = self.name(index);
+        self.report.warnings.push((node.clone(), message.clone()));
+        (self.events)(Event::DidWarn { node, message });
     }
 
     /// Ends a node that cannot be run.
     fn fail(&mut self, index: usize, message: String) {
         let node = self.name(index);
         let failure = Failure { kind: "Error".to_owned(), node: node.clone(), message, ..Failure::default() };
+        self.note_failure(index, 0.0);
         (self.events)(Event::DidFail { node, failure: failure.clone() });
         self.report.failures.push(failure);
         self.complete(index, State::Failed { because: index });
@@ -553,6 +598,7 @@ impl<'a> Running<'a> {
             let is_ignored = node.caching.behaviour == Behaviour::Ignore;
             if is_ignored && matches!(self.states[index], State::Known { .. }) {
                 let because = "nothing that ran takes it".to_owned();
+                self.driver.skipped[index] = Some(because.clone());
                 (self.events)(Event::DidSkip { node: node.names.node.clone(), because });
             }
         }
@@ -595,6 +641,9 @@ impl<'a> Running<'a> {
             for (_, version) in files.iter() {
                 encoding.extend_from_slice(&version.0);
             }
+        }
+        if self.unseen.contains_key(&index) {
+            encoding.extend_from_slice(&unique().0);
         }
         Version::of_bytes(&encoding)
     }
@@ -641,36 +690,51 @@ impl<'a> Running<'a> {
         let State::Running { key } = self.states[index] else { return };
         match outcome {
             Ok(mut computed) => {
-                let behaviour = self.driver.committed.nodes[index].caching.behaviour;
+                let node = &self.driver.committed.nodes[index];
+                let (name, behaviour) = (node.names.node.clone(), node.caching.behaviour);
+                let own_version = computed.version;
+                let is_derived = own_version == Version::of_bytes(&key.0);
+                self.is_unique[index] =
+                    behaviour == Behaviour::Disable || (self.is_fleeting[index] && is_derived);
                 match behaviour {
-                    Behaviour::Ignore => computed.version = ignored(),
+                    Behaviour::Ignore => (computed.version, self.is_unique[index]) = (ignored(&name), false),
                     Behaviour::Disable => computed.version = unique(),
                     Behaviour::Reuse | Behaviour::Recompute => {}
                 }
-                let computed = Arc::new(computed);
-                let stayed = self.files_stayed(index);
+                let files = self.files_of(index);
+                let stayed = self.stayed(&files);
                 if !stayed {
-                    let node = self.name(index);
-                    let message = format!("a file changed while `{node}` read it; its value is not kept");
-                    self.report.warnings.push((node.clone(), message.clone()));
-                    (self.events)(Event::DidWarn { node, message });
+                    self.warn(index, format!("a file changed while `{name}` read it; its value is not kept"));
                 }
+                if let Some(path) = self.unseen.get(&index) {
+                    let message = format!(
+                        "`{path}` is nowhere here, so what is in it is not known, and the value of `{name}` is not kept"
+                    );
+                    self.warn(index, message);
+                }
+                if computed.value.type_id() == std::any::TypeId::of::<LazyFrame>() {
+                    computed.reads = files;
+                }
+                let computed = Arc::new(computed);
                 let is_kept = stayed && behaviour != Behaviour::Ignore && !self.is_fleeting[index];
                 let before = self.before(index);
                 let made = self.made_of(index);
                 if is_kept {
                     let made = self.driver.made(index, made.clone());
                     self.driver.store.insert(key, &computed, &made, milliseconds);
+                    if self.cause(index, behaviour) == Cause::Stale {
+                        self.driver.store.tell_if_crowded_out(&key, &name);
+                    }
                 }
                 let how = How::Ran { cause: self.cause(index, behaviour) };
-                let now = Parts::of(made, &computed);
+                let now = Parts { version: own_version, ..Parts::of(made, &computed) };
                 let changed = self.note(index, how, is_kept.then_some(key), now, milliseconds, before);
                 let (node, summary) = (self.name(index), computed.summary.clone());
                 (self.events)(Event::DidRun { node, milliseconds, hashing, changed, summary });
                 self.hold_against_schema(index, &computed);
                 self.complete(index, State::Has(computed.clone()));
                 let output = self.driver.committed.nodes[index].call.as_ref().map(|it| it.output.type_id);
-                for twin in self.twins.remove(&key).unwrap_or_default() {
+                for twin in self.twins_of(index, &key) {
                     // The key holds the type's name; two types of one name are two all the same.
                     let call = self.driver.committed.nodes[twin].call.as_ref();
                     match call.map(|it| it.output.type_id) == output {
@@ -680,18 +744,13 @@ impl<'a> Running<'a> {
                 }
             }
             Err(failure) => {
-                // The last value's version stays, so that the next success can say whether it is another one.
-                let before = self.before(index);
-                let last = self.driver.records[index].as_ref().or(before.as_ref()).map(|it| it.now.version);
-                let version = last.unwrap_or(Version([0; 16]));
-                let now = Parts { made: self.made_of(index), version, columns: None };
-                self.note(index, How::Failed, None, now, milliseconds, before);
+                self.note_failure(index, milliseconds);
                 let event = Event::DidFail { node: self.name(index), failure: failure.clone() };
                 (self.events)(event);
                 self.report.failures.push(failure);
                 self.complete(index, State::Failed { because: index });
                 // A failure is not kept: each fails, or not, by its own name.
-                let twins = self.twins.remove(&key).unwrap_or_default();
+                let twins = self.twins_of(index, &key);
                 self.to_run.extend(twins.into_iter().map(|it| (it, key)));
             }
         }
@@ -711,7 +770,9 @@ impl<'a> Running<'a> {
     }
 
     fn skip(&mut self, index: usize, because: usize) {
-        let event = Event::DidSkip { node: self.name(index), because: self.name(because) };
+        let because_name = self.name(because);
+        self.driver.skipped[index] = Some(format!("`{because_name}`, which it needs, failed"));
+        let event = Event::DidSkip { node: self.name(index), because: because_name };
         (self.events)(event);
         self.complete(index, State::Failed { because });
     }
@@ -757,6 +818,7 @@ impl<'a> Running<'a> {
         for index in 0..self.states.len() {
             if self.needed[index] && matches!(self.states[index], State::Waiting(_)) {
                 self.states[index] = State::Interrupted;
+                self.driver.skipped[index] = Some("the run was interrupted".to_owned());
                 if self.driver.committed.nodes[index].call.is_some() {
                     let event = Event::DidSkip { node: self.name(index), because: "interrupted".to_owned() };
                     (self.events)(event);
@@ -794,7 +856,7 @@ impl<'a> Running<'a> {
             milliseconds,
             now: Parts { made, version, columns: None },
             before: None,
-            before_failed: false,
+            before_how: None,
         })
     }
 
@@ -812,6 +874,16 @@ impl<'a> Running<'a> {
         }
     }
 
+    /// Notes that a node failed. The last value's version stays, so that the next success can say whether it is another
+    /// one.
+    fn note_failure(&mut self, index: usize, milliseconds: f64) {
+        let before = self.before(index);
+        let last = self.driver.records[index].as_ref().or(before.as_ref()).map(|it| it.now.version);
+        let version = last.unwrap_or(Version([0; 16]));
+        let now = Parts { made: self.made_of(index), version, columns: None };
+        self.note(index, How::Failed, None, now, milliseconds, before);
+    }
+
     /// Notes a value that was given or need not be computed.
     fn record(
         &mut self,
@@ -825,7 +897,9 @@ impl<'a> Running<'a> {
         if let Some(record) = &mut self.driver.records[index]
             && record.now.version == version
             && record.key == key
+            && (record.how == How::Taken) == (how == How::Taken)
         {
+            self.driver.skipped[index] = None;
             record.how = how;
             record.before = None; // the time before was the same
             return;
@@ -855,29 +929,22 @@ impl<'a> Running<'a> {
         let record = &mut self.driver.records[index];
         let before = record.take().or(earlier);
         let changed = before.as_ref().is_none_or(|it| it.now.version != now.version);
-        let before_failed = before.as_ref().is_some_and(|it| it.how == How::Failed);
+        let before_how = before.as_ref().map(|it| it.how);
+        self.driver.skipped[index] = None;
         // A reuse takes no time, but how long the step takes is still worth knowing.
         let milliseconds = match (&before, how) {
             (Some(before), How::Reused) => before.milliseconds,
             _ => milliseconds,
         };
-        *record =
-            Some(Record { how, key, milliseconds, now, before: before.map(|it| it.now), before_failed });
+        *record = Some(Record { how, key, milliseconds, now, before: before.map(|it| it.now), before_how });
         changed
     }
 }
 
-/// The version of what counts for nothing.
-fn ignored() -> Version {
-    Version::of_bytes(b"brooklet ignored")
-}
-
-/// A version that no other value has, in this process or any other.
-fn unique() -> Version {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
+/// The version by which a node goes into keys whose value counts for nothing: its name, and not its value.
+fn ignored(node: &str) -> Version {
     let mut encoder = Encoder::new();
-    encoder.text("unique");
-    encoder.bytes(&process().to_le_bytes());
-    encoder.bytes(&NEXT.fetch_add(1, Ordering::Relaxed).to_le_bytes());
-    encoder.finish().expect("numbers can be seen")
+    encoder.text("ignored");
+    encoder.text(node);
+    encoder.finish().expect("text can be seen")
 }

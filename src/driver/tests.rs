@@ -561,7 +561,8 @@ fn why_tells_the_last_time_not_the_time_before() {
     run(&mut driver, &["report"], &[("a", "1")]);
     assert_eq!(
         why(&driver, "total"),
-        "`total` was reused: the input `a` changed, and its code and the value of `a` are the same as in an earlier run."
+        "`total` was reused: since the last run the input `a` changed; now its code and the value of `a` are what they were in an \
+         earlier run."
     );
     assert_eq!(why(&driver, "a"), "`a` was given: its value comes from an input or an override.");
     commit(&mut driver, &[("total", "v2", &["a"]), ("report", "v1", &["total"])]);

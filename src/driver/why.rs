@@ -20,7 +20,7 @@ pub(super) struct Record {
     pub now: Parts,
     /// The time before, if its key was another one.
     pub before: Option<Parts>,
-    pub before_failed: bool,
+    pub before_how: Option<How>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,11 +66,17 @@ impl Driver {
         };
         let node = &self.committed.nodes[index];
         let Some(record) = &self.records[index] else {
+            if let Some(because) = &self.skipped[index] {
+                return Why::said(format!("`{name}` was not run: {because}."));
+            }
             return Why::said(match self.committed.graph.nodes[index].kind {
                 NodeKind::Input => format!("`{name}` is an input; no run has taken its value yet."),
                 NodeKind::Transform => format!("`{name}` has not been run yet."),
             });
         };
+        if let Some(because) = &self.skipped[index] {
+            return Why::said(format!("`{name}` was not run: {because}."));
+        }
         let mut why = self.what_happened(name, record);
         if record.how != How::Taken && record.now.made.code != node.code {
             why.after.push_str(" Its code has changed since; it will run when it is next needed.");
@@ -98,19 +104,23 @@ impl Driver {
             )),
             How::Ran { cause } => self.why_it_ran(name, record, cause),
             How::Reused => {
-                let changes =
-                    record.before.as_ref().map(|it| self.changes(it, &record.now)).unwrap_or_default();
+                let before = record.before.as_ref().filter(|_| record.before_how != Some(How::Taken));
+                let changes = before.map(|it| self.changes(it, &record.now)).unwrap_or_default();
                 let inputs: Vec<String> =
                     record.now.made.names.feeds.iter().map(|it| format!("`{it}`")).collect();
                 let key = match inputs.as_slice() {
                     [] => "its code is".to_owned(),
                     some => format!("its code and the {} of {} are", values(some.len()), list(some)),
                 };
-                if changes.is_empty() {
+                if record.before_how == Some(How::Taken) {
+                    Why::said(format!(
+                        "`{name}` was reused: it was given the time before; now {key} what they were in an earlier run."
+                    ))
+                } else if changes.is_empty() {
                     Why::said(format!("`{name}` was reused: {key} the same as when it ran."))
                 } else {
-                    let after = format!(", and {key} the same as in an earlier run.");
-                    Why { before: format!("`{name}` was reused: "), changes, after }
+                    let after = format!("; now {key} what they were in an earlier run.");
+                    Why { before: format!("`{name}` was reused: since the last run "), changes, after }
                 }
             }
         }
@@ -135,10 +145,13 @@ impl Driver {
             }
             Cause::Stale => {}
         }
+        if record.before_how == Some(How::Taken) {
+            return plain("it was given the time before");
+        }
         let Some(earlier) = &record.before else { return plain("there was no value for it yet") };
         let changes = self.changes(earlier, &record.now);
         match changes.as_slice() {
-            [] if record.before_failed => plain("it failed the time before"),
+            [] if record.before_how == Some(How::Failed) => plain("it failed the time before"),
             [] => plain("its value was no longer kept"),
             _ => Why { before, changes, after: format!(".{outcome}") },
         }

@@ -23,6 +23,7 @@ impl Running {
         let mut record = Record::begin(SystemTime::now());
         record.targets.clone_from(&request.targets);
         record.config.clone_from(config);
+        record.recompute = request.recompute.clone();
         let given = |literals: &Literals, values: &mut dyn Iterator<Item = &String>| {
             let mut all: BTreeMap<String, Given> = literals
                 .iter()
@@ -41,8 +42,8 @@ impl Running {
         self.record.note(event);
     }
 
-    /// The record of a run that is over.
-    pub fn end(self, graph: &Graph, report: &Report) -> Record {
+    /// The record of a run that is over. `stored` gives the length of the file that holds a node's value.
+    pub fn end(self, graph: &Graph, report: &Report, stored: impl Fn(&str) -> Option<u64>) -> Record {
         let Running { mut record, started } = self;
         record.milliseconds = (started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
         record.outcome = match (report.interrupted, report.failures.is_empty()) {
@@ -53,8 +54,11 @@ impl Running {
         let hex = |(name, version): (&String, &Version)| (name.clone(), version.hex());
         record.settle(graph, &report.versions.iter().map(|it| hex((&it.0, &it.1))).collect());
         record.files = report.files.iter().map(hex).collect();
-        record.results =
-            report.values.iter().map(|(name, value)| (name.clone(), show::numbers(value))).collect();
+        record.results = report
+            .values
+            .iter()
+            .map(|(name, value)| (name.clone(), show::numbers(value, stored(name))))
+            .collect();
         record
     }
 }

@@ -10,12 +10,17 @@ use crate::value::Value;
 
 /// More values than that are not summed up: it would be felt.
 const MOST: usize = 4_000_000;
+/// A file of at most so many bytes is looked into.
+const SMALL: u64 = 64 << 10;
+/// A text that is longer tells nothing at a glance.
+const LONGEST: usize = 80;
 /// So many numbers are taken from one value.
 const ENOUGH: usize = 64;
 
 /// `value` for a scalar; `rows`, and of each numeric column `column.mean`, `.min`, `.max`, `.nulls` for series and
-/// frames; the fields of what has a JSON form, by their path. Nothing for what has no numbers.
-pub fn numbers(value: &Value) -> Numbers {
+/// frames; the fields of what has a JSON form, by their path. Nothing for what has no numbers, or too many. `stored` is
+/// the length of the file that holds the value: what could be written there, can be written as JSON, and is as small.
+pub fn numbers(value: &Value, stored: Option<u64>) -> Numbers {
     let mut numbers = Numbers::new();
     if let Some(series) = value.get::<Series>() {
         numbers.insert("rows".to_owned(), series.len().into());
@@ -30,13 +35,21 @@ pub fn numbers(value: &Value) -> Numbers {
         if frame.height() * numeric.len() <= MOST {
             numeric.iter().for_each(|it| of_column(it, &format!("{}.", it.name()), &mut numbers));
         }
-    } else if value.ops().storing.is_some() {
-        // What cannot be stored may not even be meant to be written.
+    } else if is_small(value) || stored.is_some_and(|it| it <= SMALL) {
         if let Ok(Ok(json)) = panics::catch(|| value.json()) {
             of_json(&json, "", &mut numbers);
         }
     }
     numbers
+}
+
+/// A scalar, or a short text.
+fn is_small(value: &Value) -> bool {
+    let ops = value.ops();
+    match value.get::<String>() {
+        Some(text) => text.len() <= LONGEST,
+        None => ops.from_image && ops.json.is_some() && !ops.name.contains(['<', '[', '(']),
+    }
 }
 
 fn is_numeric(column: &Column) -> bool {
@@ -70,7 +83,7 @@ fn of_json(json: &Json, path: &str, numbers: &mut Numbers) {
         Json::Array(items) => drop(numbers.insert(below("items"), items.len().into())),
         Json::Null => {}
         // Text is a number only where it stands for one; a short one tells results apart all the same.
-        Json::String(text) if text.len() > 80 => {}
+        Json::String(text) if text.len() > LONGEST => {}
         scalar => {
             let name = if path.is_empty() { "value" } else { path };
             numbers.insert(name.to_owned(), scalar.clone());
@@ -83,7 +96,7 @@ mod tests {
     use super::*;
 
     fn text(value: Value) -> String {
-        serde_json::to_string(&numbers(&value)).unwrap()
+        serde_json::to_string(&numbers(&value, Some(100))).unwrap()
     }
 
     #[test]
@@ -97,6 +110,8 @@ mod tests {
         let told = r#"{"columns":2,"n.max":2.5,"n.mean":2.0,"n.min":1.5,"n.nulls":0,"rows":2}"#;
         assert_eq!(text(Value::new(frame)), told);
         assert_eq!(text(Value::new(None::<f64>)), "{}");
+        assert!(numbers(&Value::new(vec![0.5; 1 << 20]), None).is_empty());
+        assert!(numbers(&Value::new(vec![0.5; 1 << 20]), Some(8 << 20)).is_empty());
         assert_eq!(
             text(Value::new(Series::new_empty("e".into(), &DataType::Float64))),
             r#"{"nulls":0,"rows":0}"#

@@ -16,6 +16,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use brooklet_graph::graph::Behaviour;
 use brooklet_graph::wire::{CacheReport, KeptNode, Summary};
@@ -39,6 +40,8 @@ const SMALL: usize = 1 << 20;
 const MIDDLING: usize = 256 << 20;
 /// Of the machine's memory, as much as one part in so many.
 const SHARE: usize = 4;
+/// So long it is waited for a value that is just being written.
+const MOMENT: Duration = Duration::from_millis(50);
 /// So many values that were asked for are told if they have to be computed again.
 const MOST_SHOWN: usize = 10_000;
 /// What all values on the disk may take.
@@ -222,9 +225,6 @@ impl Store {
 
     /// Keeps a result. It is written behind the run's back.
     pub fn insert(&mut self, key: Version, computed: &Arc<Computed>, made: &Made, milliseconds: f64) {
-        if self.evicted.remove(&key) {
-            self.crowded_out.insert(made.names.node.clone());
-        }
         self.memory.insert(key, computed.clone(), &made.names, milliseconds);
         let Some(writer) = self.disk.as_ref().filter(|it| !it.shared.is_off()) else { return };
         let light = Light { key, computed: computed.clone(), made: made.clone(), milliseconds };
@@ -239,6 +239,38 @@ impl Store {
         } else {
             // At once: what took its time is not to be forgotten with a run that ends badly.
             writer.hand_over(Job::Lines(vec![light], self.compiled.clone()));
+        }
+    }
+
+    /// Says with the next warnings that a value had to be computed again for lack of room, if it had.
+    pub fn tell_if_crowded_out(&mut self, key: &Version, node: &str) {
+        if self.evicted.remove(key) {
+            self.crowded_out.insert(node.to_owned());
+        }
+    }
+
+    /// Writes a kept value in the format that its node names, unless that was done.
+    pub fn write_in_format(&self, key: &Version, computed: &Arc<Computed>, made: &Made) {
+        let Some(writer) = self.disk.as_ref().filter(|it| !it.shared.is_off()) else { return };
+        // What was tried in vain is not tried at each run.
+        if writer.shared.unstorable().contains_key(&made.names.node) {
+            return;
+        }
+        let disk_key = self.disk_key(key, computed.value.ops());
+        let file = writer.shared.disk().get(&disk_key).and_then(|it| it.file);
+        let kept = self.memory.peek(key);
+        if file.is_none_or(|it| Some(it.format) != made.format)
+            && let Some(kept) = kept
+        {
+            let light = Light {
+                key: *key,
+                computed: computed.clone(),
+                made: made.clone(),
+                milliseconds: kept.milliseconds,
+            };
+            if self.may_be_written(writer, &light, kept.bytes()) {
+                writer.hand_over(self.value_job(&light));
+            }
         }
     }
 
@@ -325,6 +357,15 @@ impl Store {
             || self.disk.as_ref().is_some_and(|it| it.shared.disk().get(&self.disk_key(key, ops)).is_some())
     }
 
+    /// The length of the file that holds a result, if there is one. Right after a result was computed it is waited for a
+    /// moment.
+    pub fn stored_bytes(&self, key: &Version, ops: &Ops) -> Option<u64> {
+        let writer = self.disk.as_ref()?;
+        writer.settle_within(MOMENT);
+        let key = self.disk_key(key, ops);
+        writer.shared.disk().get(&key)?.file.map(|it| it.bytes)
+    }
+
     /// Whether the value in memory is of a type of the user's.
     pub fn holds_user_type(&self, key: &Version) -> bool {
         self.memory.peek(key).is_some_and(|it| !it.computed.value.ops().from_image)
@@ -343,11 +384,11 @@ impl Store {
             std::mem::take(&mut self.crowded_out).iter().map(|it| format!("`{it}`")).collect();
         if !crowded_out.is_empty() {
             warnings.push(format!(
-                "{} {} computed again: there was no room in memory for the value, at most {} MB (`%cache limit \
+                "{} {} computed again: there was no room in memory for the value, at most {:.0} MB (`%cache limit \
                  memory=…` sets it, `%cache pin` keeps a value whatever it takes)",
                 crowded_out.join(", "),
                 if crowded_out.len() == 1 { "was" } else { "were" },
-                self.memory.budget >> 20,
+                self.memory.budget as f64 / 1e6,
             ));
         }
         warnings.extend(self.disk.iter().flat_map(|it| it.shared.take_warnings()));

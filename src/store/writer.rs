@@ -141,9 +141,17 @@ impl Writer {
 
     /// Waits until all that was handed over is written.
     pub fn settle(&self) {
+        self.settle_within(PATIENCE);
+    }
+
+    /// As `settle`, and goes on without if it takes longer.
+    pub fn settle_within(&self, patience: Duration) {
+        if !hold::is_pending() {
+            return;
+        }
         let (done, wait) = crossbeam_channel::bounded(1);
         self.hand_over(Job::Settle(done));
-        let _ = wait.recv_timeout(PATIENCE);
+        let _ = wait.recv_timeout(patience);
     }
 }
 

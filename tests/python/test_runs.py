@@ -144,7 +144,8 @@ def test_a_record_says_all_of_a_run(start, tmp_path):
     assert second["toolchain"].startswith("rustc 1.") and len(second["lock"]) == 32 and second["brooklet"]
     runs = tmp_path / ".brooklet" / "runs"
     assert (runs / "sources" / f"{second['sources'][0]['hash']}.rs").read_text() == (tmp_path / "flow.rs").read_text()
-    assert "report" in json.loads((runs / "graphs" / f"{second['graph']}.json").read_text())["nodes"]
+    shape = {it["name"]: it for it in json.loads((runs / "graphs" / f"{second['graph']}.json").read_text())}
+    assert shape["report"]["required"] == ["weights"] and shape["path"]["kind"] == "input"
 
 
 def test_runs_are_listed_and_shown_with_their_picture(start, tmp_path):
@@ -193,8 +194,11 @@ def test_a_run_is_repeated_or_what_is_missing_is_named(start, tmp_path):
     kernel.ok("%config region=uk")
     kernel.ok("%input path=other.csv")
     again = kernel.ok(f"%runs repeat {first}")
-    assert again.result == '"2.67"' and f"the same as {first}: 6 values" in again.stderr
+    assert again.result == '"2.67"' and f"the same as {first}: 6 values, all of them found and none computed again" in again.stderr
     assert records(tmp_path)[-1]["config"] == {"region": "us"}
+    again = kernel.ok(f"%runs repeat {first} --all")
+    assert again.ran == ["sales", "spend", "average", "weights", "report"]
+    assert f"the same as {first}: 6 values\n" in again.stderr and records(tmp_path)[-1]["recompute"] == "all"
     # What the notebook has set is as before.
     assert "uk" in kernel.ok("%config").text and "other.csv" in kernel.ok("%input").text
     (tmp_path / "sales.csv").write_text("spend,shop\n5.5,a\n2.5,b\n")
@@ -202,11 +206,74 @@ def test_a_run_is_repeated_or_what_is_missing_is_named(start, tmp_path):
     text = (tmp_path / "flow.rs").read_text()
     (tmp_path / "flow.rs").write_text(text.replace("x * 2.0", "x * 3.0"))
     error = str(kernel.fails(f"%runs repeat {first}", "CannotRepeat"))
-    assert "`average` is another now: `deep` changed" in error
+    assert f"`average`: `deep` changed (flow.rs:{line_of(text, 'fn deep')}), which it reaches by `rolling_mean`" in error
     assert "region=uk" in kernel.ok("%config").text.replace(" ", "=") or "uk" in kernel.ok("%config").text
     (tmp_path / "flow.rs").write_text(text)
     (tmp_path / "sales.csv").write_text("spend,shop\n1.5,a\n2.5,b\n")
     assert "the same as" in kernel.ok(f"%runs repeat {first}").stderr
+
+
+def test_repeating_says_what_is_so(start, tmp_path):
+    kernel = start()
+    kernel.ok("%run report nothing --input nothing=3")
+    first = ids(kernel)[0]
+    # An input that nothing takes is on record with the others.
+    assert "the same as" in kernel.ok(f"%runs repeat {first}").stderr
+    kernel.ok("%input path=other.csv")
+    kernel.ok(f"%runs repeat {first}")
+    # What came of other inputs is not shown as if it were of these.
+    assert "stale" in kernel.ok("%nodes").text
+    # Records that cannot be written do not make a run its own witness.
+    runs = tmp_path / ".brooklet" / "runs" / "runs.jsonl"
+    runs.rename(runs.with_name("runs-1.jsonl"))
+    runs.mkdir()
+    kernel.ok("%cache clear")
+    (tmp_path / "sales.csv").write_text("spend,shop\n7.5,a\n2.5,b\n")
+    assert f"not the same as {first}" in kernel.ok(f"%runs repeat {first}").stderr
+
+
+def test_runs_of_many_nodes_are_compared_by_cause_and_at_once(tmp_path):
+    kernel = Kernel(tmp_path)
+    try:
+        many = "".join(f"pub fn n{i}(n{i - 1}: i64) -> i64 {{ helper(n{i - 1}) }}\n" for i in range(1, 400))
+        flow = f"fn helper(x: i64) -> i64 {{ x + 1 }}\npub fn n0() -> i64 {{ 0 }}\n{many}"
+        kernel.write("flow.rs", flow)
+        kernel.ok("%watch flow.rs")
+        kernel.ok("n399")
+        first = ids(kernel)[0]
+        kernel.write("flow.rs", flow.replace("x + 1", "x + 2"))
+        kernel.ok("n399")
+        told = kernel.ok("%runs diff")
+        assert "`n8` and 391 more: `helper` changed (flow.rs:2), which it calls" in told.text
+        assert told.text.count("helper") == 1
+        error = str(kernel.fails(f"%runs repeat {first}", "CannotRepeat"))
+        assert error.count("helper") == 1
+        kernel.ok("%runs clear")
+        assert "nothing was run here yet" in kernel.ok("%runs").text
+    finally:
+        kernel.close()
+
+
+def test_why_is_about_the_code_that_ran_and_not_about_what_was_saved_since(start, tmp_path):
+    kernel = start()
+    kernel.ok("report")
+    text = (tmp_path / "flow.rs").read_text()
+    (tmp_path / "flow.rs").write_text(text.replace("x * 2.0", "x * 3.0"))
+    kernel.ok("report")
+    (tmp_path / "flow.rs").write_text("// moved\n" + text.replace("x * 2.0", "x * 3.0").replace("= 3;", "= 4;"))
+    why = kernel.ok("%why average").text
+    assert f"because `deep` changed (flow.rs:{line_of(text, 'fn deep')}), which it reaches by `rolling_mean`." in why
+    assert "WINDOW" not in why and "Its code has changed since" in why
+
+
+def test_what_cannot_be_recomputed_or_cached_is_told_before_anything_runs(start):
+    kernel = start()
+    kernel.ok("report")
+    assert "is an input" in str(kernel.fails("%run report --recompute path"))
+    assert "this run does not compute `report`" in kernel.ok("%run spend --recompute report").stderr
+    kernel.write("flow.rs", FLOW.replace("pub fn report(", "#[cache(file(weights))]\npub fn report(").replace("pub fn average(", "#[cache(format = \"parquet\")]\npub fn average("))
+    error = str(kernel.fails("report", "cache-type-mismatch"))
+    assert "`weights` is a `Weights`, which names no file" in error and "`average` is a `f64`, and only frames" in error
 
 
 def test_a_run_that_ends_the_worker_is_on_record(start, tmp_path):

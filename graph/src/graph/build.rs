@@ -13,7 +13,7 @@ use rustc_hash::FxBuildHasher;
 
 use super::expand::{Expanded, Need, Planned, expand};
 use super::topology::Topology;
-use super::{Caching, Dependency, Graph, Literals, Node, NodeKind, PartOf};
+use super::{Behaviour, Caching, Dependency, Graph, Literals, Node, NodeKind, PartOf};
 use crate::diagnostic::{Diagnostic, sort};
 use crate::key::Key;
 use crate::parallel::in_parallel;
@@ -247,9 +247,11 @@ fn transform(node: &Planned<'_>, sources: &Sources) -> Node {
         fixed: node.fixed.clone(),
         part: node.part.clone(),
         schema: node.schema.to_vec(),
-        caching: match node.part {
-            Some(_) => Caching::default(),
-            None => node.function.shape.caching.clone(),
+        // Parts are taken out again at no cost; what counts for nothing as a whole does so in parts.
+        caching: match (&node.part, node.function.shape.caching.behaviour) {
+            (None, _) => node.function.shape.caching.clone(),
+            (Some(_), Behaviour::Ignore) => Caching { behaviour: Behaviour::Ignore, ..Caching::default() },
+            (Some(_), _) => Caching::default(),
         },
         fingerprint,
         function: node.shim.clone().into_owned(),

@@ -10,12 +10,33 @@ pub fn edge_mismatches(mismatches: &[EdgeMismatch], graph: &Graph) -> Vec<Diagno
 }
 
 fn edge_mismatch(mismatch: &EdgeMismatch, graph: &Graph) -> Diagnostic {
-    let EdgeMismatch { from, to, parameter, expected, found, other_consumer, is_group } = mismatch;
+    let EdgeMismatch { from, to, parameter, expected, found, other_consumer, is_group, in_cache } = mismatch;
     let place = |node: &str, parameter: usize| {
         let node = graph.nodes.get(node)?;
         let of_parameter = || node.dependencies.iter().filter(|it| it.parameter == parameter);
         of_parameter().find(|it| it.name == *from).or(of_parameter().next()).map(|it| it.span)
     };
+    if *in_cache {
+        let is_output = from == to;
+        let message = match is_output {
+            true => {
+                format!("`#[cache(format = ..)]`: `{to}` is a `{found}`, and only frames have a file format")
+            }
+            false => format!("`#[cache(file(..))]`: `{from}` is a `{found}`, which names no file"),
+        };
+        let node = graph.nodes.get(to);
+        let span = if is_output { node.map(|it| it.type_span) } else { place(to, *parameter) };
+        let mut diagnostic = Diagnostic::error("cache-type-mismatch", message);
+        if let Some(span) = span.or(node.map(|it| it.span)) {
+            diagnostic = diagnostic.at(span, "");
+        }
+        return diagnostic.hint(match is_output {
+            true => "leave the format out: other values are written as MessagePack",
+            false => {
+                "files are named by `&Path`, `PathBuf`, `&str` and `String`, and by options and lists of them"
+            }
+        });
+    }
     if let Some((other, other_parameter)) = other_consumer {
         let message =
             format!("input `{from}` is taken as `{expected}` by `{to}` and as `{found}` by `{other}`");

@@ -1,6 +1,7 @@
 //! What of a node's code changed, in words: for `%why` and `%runs diff`.
 
-use brooklet_graph::parse::{Code, CodeChange, Part, Turn, code_changes};
+use brooklet_graph::graph::{self, Graph, Options};
+use brooklet_graph::parse::{self, Code, CodeChange, CodeComparison, Part, Turn};
 use brooklet_graph::source::{SourceFile, Sources};
 use brooklet_records::{Book, Record};
 
@@ -8,6 +9,8 @@ use super::text;
 
 /// So many changes are told one by one.
 const SHOWN: usize = 3;
+/// So many causes of changes are listed.
+const LISTED: usize = 20;
 
 /// Transform files of a record, as far as they are kept.
 pub struct OldCode {
@@ -28,6 +31,13 @@ impl OldCode {
         Some(OldCode { sources, modules })
     }
 
+    /// The graph under the configuration of the record. What was in error is not in it.
+    pub fn graph(&self, record: &Record) -> Graph {
+        let parsed = parse::parse(&self.sources, &self.modules);
+        let options = Options { config: record.config.clone(), allow_overrides: true };
+        graph::build(&parsed.files, &self.sources, &options).0
+    }
+
     pub fn code(&self) -> Code<'_> {
         Code { sources: &self.sources, modules: &self.modules }
     }
@@ -39,17 +49,39 @@ fn module(path: &str) -> Vec<String> {
 
 /// `its own code changed (marketing.rs:12)`, `` `rolling_mean` changed (marketing.rs:31), which it calls ``. `shown`
 /// says how a path is shown.
-pub fn told(before: &Code<'_>, now: &Code<'_>, function: &str, shown: &dyn Fn(&str) -> String) -> String {
-    let changes = code_changes(before, now, function);
+pub fn told(comparison: &CodeComparison, function: &str, shown: &dyn Fn(&str) -> String) -> String {
+    let changes = comparison.changes(function);
     let mut clauses: Vec<String> = changes.iter().take(SHOWN).map(|it| clause(it, shown)).collect();
     if let Some(more) = changes.len().checked_sub(SHOWN).filter(|it| *it > 0) {
         clauses.push(format!("{} more", text::count(more, "part")));
     }
-    match clauses.as_slice() {
-        [] => "its code changed".to_owned(),
-        [one] => one.clone(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    if clauses.is_empty() { "its code changed".to_owned() } else { clauses.join("; ") }
+}
+
+/// The same of many nodes: each sentence once, with all nodes of which it is true. `nodes` are names with functions.
+pub fn told_of_many(
+    comparison: &CodeComparison,
+    nodes: &[(String, String)],
+    shown: &dyn Fn(&str) -> String,
+) -> Vec<String> {
+    let mut by_cause: Vec<(String, Vec<String>)> = Vec::new();
+    for (name, function) in nodes {
+        let cause = told(comparison, function, shown);
+        match by_cause.iter_mut().find(|it| it.0 == cause) {
+            Some((_, names)) => names.push(name.clone()),
+            None => by_cause.push((cause, vec![name.clone()])),
+        }
     }
+    let more = by_cause.len().saturating_sub(LISTED);
+    let mut lines: Vec<String> = by_cause
+        .iter()
+        .take(LISTED)
+        .map(|(cause, names)| format!("{}: {cause}", text::list(names)))
+        .collect();
+    if more > 0 {
+        lines.push(format!("and {more} more of other causes"));
+    }
+    lines
 }
 
 fn clause(change: &CodeChange, shown: &dyn Fn(&str) -> String) -> String {
@@ -91,7 +123,8 @@ mod tests {
     fn each_change_is_a_clause_with_its_place() {
         let before = "const WEEKS: u8 = 3;\nfn mean() -> u8 { WEEKS }\nstruct Spend(u8);\npub fn avg() -> u8 { mean() }\n";
         let say = |now: &str| {
-            told(&code(before).code(), &code(now).code(), "marketing::avg", &|it| it.replace("t/", ""))
+            let comparison = CodeComparison::new(&code(before).code(), &code(now).code());
+            told(&comparison, "marketing::avg", &|it| it.replace("t/", ""))
         };
         let own = before.replace("{ mean() }", "{ mean() + 1 }");
         assert_eq!(say(&own), "its own code changed (marketing.rs:4)");

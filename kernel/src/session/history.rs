@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use brooklet_graph::graph::{self, Graph, diff};
-use brooklet_graph::parse::{self, Code, Parsed};
+use brooklet_graph::parse::{self, Code, CodeComparison, Parsed};
 use brooklet_graph::picture::Selection;
 use brooklet_graph::source::{SourceFile, Sources};
 use brooklet_graph::wire::MimeBundle;
@@ -23,20 +23,28 @@ impl Execution<'_> {
         let revision = self.revision()?;
         let node = self.node(&revision, &call.texts()[0])?;
         let why = self.shared.ask(&revision, "it was asked why", |worker| worker.why(&node.name))?;
-        let text = why.text(|before, _| self.code_change(&revision, &node.origin, before));
+        let text = why.text(|before, now| self.code_change(&revision, &node.origin, before, now));
         self.show(text, None);
         Ok(())
     }
 
-    /// What of a function's code is another than in the run that had code of this fingerprint.
-    fn code_change(&self, revision: &Revision, function: &str, before: &str) -> String {
+    /// What of a function's code is another in the run that had code of one fingerprint than in that of another.
+    fn code_change(&self, revision: &Revision, function: &str, before: &str, now: &str) -> String {
         let recorder = &self.shared.recorder;
         recorder.settle();
-        let record = recorder.book.with_code(before);
-        let old = record.and_then(|it| changes::OldCode::of(&it, &recorder.book));
-        let now = Code { sources: &revision.sources, modules: &revision.modules };
+        let of_run = |fingerprint: &str| {
+            let record = recorder.book.with_code(fingerprint)?;
+            changes::OldCode::of(&record, &recorder.book)
+        };
+        // The files may be others again since it ran; without records they are the best there is.
+        let (old, new) = (of_run(before), of_run(now));
+        let present = Code { sources: &revision.sources, modules: &revision.modules };
+        let new = new.as_ref().map_or(present, changes::OldCode::code);
         match old {
-            Some(old) => changes::told(&old.code(), &now, function, &|it| self.shared.shown_path(it)),
+            Some(old) => {
+                let comparison = CodeComparison::new(&old.code(), &new);
+                changes::told(&comparison, function, &|it| self.shared.shown_path(it))
+            }
             None => "its code changed".to_owned(),
         }
     }

@@ -283,11 +283,11 @@ pub static MAGICS: &[Magic] = &[
     Magic {
         name: "runs",
         kind: Kind::Line,
-        arguments: Arguments::Rest("[N | show [ID] | diff [A [B]] | repeat ID]"),
+        arguments: Arguments::Rest("[N | show [ID] | diff [A [B]] | repeat ID [--all] | clear]"),
         options: &[],
         summary: "Lists past runs, shows one, compares two, or runs one again.",
         details: "A run is named by the beginning of its id, by `last`, or by `last~2`, the second before the last. The records \
-                  are lines of JSON in .brooklet/runs.",
+                  are lines of JSON in .brooklet/runs. `repeat --all` computes everything again instead of finding it.",
         examples: &["%runs", "%runs show last", "%runs diff last~1 last", "%runs repeat 3fa2c1"],
     },
     Magic {

@@ -5,16 +5,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use brooklet_graph::wire::RunFacts;
 use brooklet_records::{Book, By, Git, Record, Source, git_state, hash};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::locked;
 use crate::build::image::{Toolchain, source_directory};
 use crate::reload::Revision;
+use crate::worker::Facts;
 
+/// Git that takes longer is asked less often.
+const SLOW: Duration = Duration::from_millis(200);
 /// So long it is waited for records that are being written.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -22,7 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Finished {
     pub record: Record,
     pub revision: Arc<Revision>,
-    pub facts: RunFacts,
+    /// Absent if the worker ended.
+    pub facts: Option<Facts>,
 }
 
 enum Job {
@@ -37,6 +40,8 @@ enum Job {
 pub struct Recorder {
     pub book: Book,
     jobs: Sender<Job>,
+    /// The last record, as it was written or was to be.
+    last: Arc<Mutex<Option<Record>>>,
     /// Why records are not written, until it is told.
     problem: Arc<Mutex<Option<String>>>,
 }
@@ -45,13 +50,18 @@ impl Recorder {
     /// `store` is the `.brooklet` directory, `base` the notebook's. The thread ends with this.
     pub fn start(store: &Path, base: &Path) -> Recorder {
         let (jobs, queue) = unbounded();
-        let problem = Arc::default();
-        let writer = Writer { book: Book::at(store), base: base.to_owned(), problem: Arc::clone(&problem) };
+        let (problem, last) = (Arc::default(), Arc::default());
+        let writer = Writer {
+            book: Book::at(store),
+            base: base.to_owned(),
+            last: Arc::clone(&last),
+            problem: Arc::clone(&problem),
+        };
         let started = thread::Builder::new().name("records".into()).spawn(move || writer.work(&queue));
         if let Err(error) = started {
             *locked(&problem) = Some(error.to_string());
         }
-        Recorder { book: Book::at(store), jobs, problem }
+        Recorder { book: Book::at(store), jobs, last, problem }
     }
 
     /// A run begins.
@@ -63,12 +73,15 @@ impl Recorder {
         let _ = self.jobs.send(Job::Run(Box::new(finished)));
     }
 
-    /// Waits until all that was handed over is written.
-    pub fn settle(&self) {
+    /// Waits until all that was handed over is written; false if that takes too long.
+    pub fn settle(&self) -> bool {
         let (done, wait) = bounded(1);
-        if self.jobs.send(Job::Settle(done)).is_ok() {
-            let _ = wait.recv_timeout(PATIENCE);
-        }
+        self.jobs.send(Job::Settle(done)).is_ok() && wait.recv_timeout(PATIENCE).is_ok()
+    }
+
+    /// The record of the last run, after `settle`.
+    pub fn last(&self) -> Option<Record> {
+        locked(&self.last).clone()
     }
 
     /// Why records are not written, the first time that it is asked.
@@ -80,18 +93,19 @@ impl Recorder {
 struct Writer {
     book: Book,
     base: PathBuf,
+    last: Arc<Mutex<Option<Record>>>,
     problem: Arc<Mutex<Option<String>>>,
 }
 
 impl Writer {
     fn work(self, queue: &Receiver<Job>) {
-        let (mut has_failed, mut git) = (false, None);
+        let (mut has_failed, mut git) = (false, Repository::default());
         for job in queue {
             match job {
-                Job::Begin => git = git_state(&self.base),
+                Job::Begin => git.look(&self.base),
                 Job::Settle(done) => drop(done.send(())),
                 Job::Run(finished) => {
-                    if let Err(error) = self.write(*finished, git.take())
+                    if let Err(error) = self.write(*finished, git.state.clone())
                         && !std::mem::replace(&mut has_failed, true)
                     {
                         *locked(&self.problem) = Some(error.to_string());
@@ -103,6 +117,7 @@ impl Writer {
 
     fn write(&self, finished: Finished, git: Option<Git>) -> std::io::Result<()> {
         let Finished { mut record, revision, facts } = finished;
+        let facts = facts.map(Facts::wait).unwrap_or_default();
         record.settle(&revision.graph, &facts.versions);
         record.results = facts.numbers;
         record.files = facts.files;
@@ -119,7 +134,28 @@ impl Writer {
             .map(|it| it.version.lines().next().unwrap_or_default().to_owned())
             .unwrap_or_default();
         record.brooklet = env!("CARGO_PKG_VERSION").to_owned();
+        *locked(&self.last) = Some(record.clone());
         self.book.add(&record)
+    }
+}
+
+/// Where the repository stands. To ask takes a hundredth of a second, or seconds where there is much to look at; then it is
+/// not asked at each run.
+#[derive(Default)]
+struct Repository {
+    state: Option<Git>,
+    /// Until then the last answer is good enough.
+    rests: Option<Instant>,
+}
+
+impl Repository {
+    fn look(&mut self, directory: &Path) {
+        let start = Instant::now();
+        if self.rests.is_none_or(|it| it <= start) {
+            self.state = git_state(directory);
+            let took = start.elapsed();
+            self.rests = (took > SLOW).then(|| Instant::now() + took * 10);
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use brooklet_graph::graph::{Literals, NodeKind, check_targets, diff};
 use brooklet_graph::picture::{Selection, State, View};
-use brooklet_graph::wire::{self, Event, MimeBundle, Outcome, Recompute, RunFacts, Show};
+use brooklet_graph::wire::{self, Event, MimeBundle, Outcome, Recompute, Show};
 use brooklet_records::{self as records, Given, Record};
 
 use super::Execution;
@@ -21,7 +21,7 @@ use super::records::Finished;
 use super::text;
 use crate::engine::Stream;
 use crate::reload::Revision;
-use crate::worker::{Death, Done};
+use crate::worker::{Death, Done, Facts};
 
 /// The picture of `%run`: a run that is over sooner shows one picture only.
 const PICTURE_AFTER: Duration = Duration::from_millis(40);
@@ -163,7 +163,7 @@ impl Execution<'_> {
         tracing::debug!(target: "run", view = ?started.elapsed());
         let painter = Painter::start(view, self.output.clone(), delay);
         *self.shared.painter() = Some(painter);
-        let answer = self.shared.once_or_again(|| {
+        let mut answer = self.shared.once_or_again(|| {
             let worker = self.shared.commit(revision)?;
             let _phase = self.shared.enter(Phase::Running)?;
             Ok(worker.run(wire::Run {
@@ -192,10 +192,14 @@ impl Execution<'_> {
             painter.finish(end, |view| settle(view, death.as_deref()));
         }
         tracing::debug!(target: "run", picture = ?(started.elapsed() - wall));
-        self.keep_record(revision, &answer, wall);
         let run =
             LastRun { revision: revision.clone(), targets: request.targets.clone(), started, wall, tally };
         self.shared.knowledge().last_run = Some(run);
+        let facts = match &mut answer {
+            Ok(Ok(done)) => done.facts.take(),
+            _ => None,
+        };
+        self.keep_record(revision, &answer, facts, wall);
         let result = match answer {
             Err(error) => Err(error),
             Ok(Ok(Done { outcome: Outcome::Shown { bundle }, unused_inputs, .. })) => {
@@ -229,31 +233,35 @@ impl Execution<'_> {
         let needed = revision.graph.upstream_of(&targets);
         let given = |literal: &String| Given { literal: Some(literal.clone()), version: None };
         let config = self.shared.knowledge().config.clone();
-        let is_input = |it: &(&String, &String)| needed.contains(it.0) && !config.contains_key(it.0);
+        let is_asked = |it: &String| needed.contains(it) || request.targets.contains(it);
+        let is_input = |it: &(&String, &String)| is_asked(it.0) && !config.contains_key(it.0);
         let mut record = Record::begin(SystemTime::now());
         record.targets.clone_from(&request.targets);
         record.inputs = inputs.iter().filter(is_input).map(|it| (it.0.clone(), given(it.1))).collect();
         record.overrides = request.overrides.iter().map(|it| (it.0.clone(), given(it.1))).collect();
         record.config = config;
+        record.recompute = request.recompute.clone();
         record
     }
 
     /// Has the record of a run written, and says once if that cannot be.
-    fn keep_record(&self, revision: &Arc<Revision>, answer: &Result<Answer>, wall: Duration) {
+    fn keep_record(
+        &self,
+        revision: &Arc<Revision>,
+        answer: &Result<Answer>,
+        facts: Option<Facts>,
+        wall: Duration,
+    ) {
         let mut record = std::mem::take(&mut *self.shared.record());
         record.milliseconds = (wall.as_secs_f64() * 1e6).round() / 1e3;
-        let mut facts = RunFacts::default();
         record.outcome = match answer {
             // It did not begin.
             Err(_) => return,
-            Ok(Ok(done)) => {
-                facts = done.facts.clone();
-                match done.outcome {
-                    Outcome::Shown { .. } => records::Outcome::Done,
-                    Outcome::Failed { .. } => records::Outcome::Failed,
-                    Outcome::Interrupted => records::Outcome::Interrupted,
-                }
-            }
+            Ok(Ok(done)) => match done.outcome {
+                Outcome::Shown { .. } => records::Outcome::Done,
+                Outcome::Failed { .. } => records::Outcome::Failed,
+                Outcome::Interrupted => records::Outcome::Interrupted,
+            },
             Ok(Err(death)) => {
                 record.problems.push(format!("the worker {}", death.description));
                 records::Outcome::Died
@@ -282,7 +290,18 @@ impl Execution<'_> {
         diagnostics.extend(configured(&self.shared.knowledge().config, &request.inputs));
         if let Recompute::Nodes(nodes) = &request.recompute {
             for name in nodes {
-                self.node(revision, name)?;
+                if self.node(revision, name)?.kind == NodeKind::Input {
+                    let message = format!("`{name}` is an input: nothing computes it");
+                    return Err(errors::hinted("UsageError", message, "`--recompute` names transforms"));
+                }
+            }
+            let targets: Vec<&str> = request.targets.iter().map(String::as_str).collect();
+            let needed = revision.graph.upstream_of(&targets);
+            let idle = |it: &&String| !needed.contains(it) || request.overrides.contains_key(*it);
+            let idle: Vec<String> = nodes.iter().filter(idle).cloned().collect();
+            if !idle.is_empty() {
+                let line = format!("warning: this run does not compute {}\n", text::list(&idle));
+                self.output.stream(Stream::Stderr, &line);
             }
         }
         match errors::problems(&diagnostics, &revision.sources, &[]) {

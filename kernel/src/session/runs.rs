@@ -2,9 +2,12 @@
 
 mod compare;
 
-use brooklet_graph::parse::Code;
+use std::collections::{BTreeMap, BTreeSet};
+
+use brooklet_graph::graph::Literals;
+use brooklet_graph::parse::{Code, CodeComparison};
 use brooklet_graph::picture::{Selection, State as NodeState, View};
-use brooklet_graph::wire::{MimeBundle, Summary};
+use brooklet_graph::wire::{MimeBundle, Recompute, Summary};
 use brooklet_records::{Given, Record, State};
 
 use super::changes::{self, OldCode};
@@ -28,16 +31,25 @@ enum Order {
     List(usize),
     Show(String),
     Diff(String, String),
-    Repeat(String),
+    /// With everything computed again, or what is kept reused.
+    Repeat(String, bool),
+    Clear,
 }
 
 impl Execution<'_> {
-    /// `%runs [N | show [ID] | diff [A [B]] | repeat ID]`
+    /// `%runs [N | show [ID] | diff [A [B]] | repeat ID [--all] | clear]`
     pub(super) fn runs(&self, call: &Call) -> Result<()> {
         let order = order(&call.rest).map_err(|it| errors::usage(&call.error(it)))?;
-        self.shared.recorder.settle();
+        if !self.shared.recorder.settle() {
+            self.output.stream(Stream::Stderr, "note: a record is still being written\n");
+        }
         match order {
             Order::List(count) => self.list_runs(count),
+            Order::Clear => {
+                let cleared = self.shared.recorder.book.clear();
+                cleared
+                    .map_err(|it| errors::plain("FileError", format!("runs cannot be forgotten: {it}")))?;
+            }
             Order::Show(id) => {
                 let record = self.shared.record_of(&id)?;
                 self.show_run(&record);
@@ -48,9 +60,9 @@ impl Execution<'_> {
                 let difference = compare::compare(&a, &b, &self.shared.recorder.book, &shown);
                 self.show(difference.plain(), Some(difference.html()));
             }
-            Order::Repeat(id) => {
+            Order::Repeat(id, all) => {
                 let record = self.shared.record_of(&id)?;
-                return self.repeat(&record);
+                return self.repeat(&record, all);
             }
         }
         Ok(())
@@ -82,14 +94,13 @@ impl Execution<'_> {
         for (name, value) in facts(record) {
             head.row(vec![name, value]);
         }
-        let mut nodes = Table::new(&["node", "state", ">took", "type", "value", "version"]);
+        let mut nodes = Table::new(&["node", "state", ">took", "value", "version"]);
         for node in &record.nodes {
             let version = node.version.as_deref().unwrap_or_default();
             nodes.row(vec![
                 node.node.clone(),
                 node.state.word().to_owned(),
                 node.milliseconds.map_or_else(String::new, text::duration),
-                node.ty.clone(),
                 node.shape.clone(),
                 version.chars().take(8).collect(),
             ]);
@@ -104,13 +115,13 @@ impl Execution<'_> {
 
     /// The part of the graph that was run, as it was.
     fn picture_of(&self, record: &Record) -> Option<MimeBundle> {
-        let graph = self.shared.recorder.book.graph(&record.graph)?;
+        let graph = OldCode::of(record, &self.shared.recorder.book)?.graph(record);
         let selection = Selection { targets: record.targets.clone(), ..Selection::default() };
         let mut view = View::of(&graph, &selection);
         for node in view.nodes.iter_mut().filter(|it| !it.file.is_empty()) {
             node.file = self.shared.shown_path(&node.file);
         }
-        let seen: std::collections::BTreeMap<&str, (NodeState, Summary)> = record
+        let seen: BTreeMap<&str, (NodeState, Summary)> = record
             .nodes
             .iter()
             .map(|it| {
@@ -127,7 +138,7 @@ impl Execution<'_> {
                     }
                     State::Skipped => NodeState::Skipped,
                 };
-                (it.node.as_str(), (state, Summary { ty: it.ty.clone(), shape: it.shape.clone() }))
+                (it.node.as_str(), (state, Summary { shape: it.shape.clone(), ..Summary::default() }))
             })
             .collect();
         view.set_all(|name| seen.get(name).map(|(state, summary)| (state.clone(), Some(summary))));
@@ -136,7 +147,7 @@ impl Execution<'_> {
 
     /// Runs what was run, of the same configuration and inputs, and says whether the same came of it. What this notebook
     /// configured and gave is as before afterwards.
-    fn repeat(&self, record: &Record) -> Result<()> {
+    fn repeat(&self, record: &Record, all: bool) -> Result<()> {
         let missing = not_on_record(record);
         if !missing.is_empty() {
             return Err(cannot_repeat(record, missing));
@@ -147,9 +158,20 @@ impl Execution<'_> {
             (config, std::mem::replace(&mut knowledge.inputs, literals(&record.inputs)))
         };
         self.shared.reloader.configure(record.config.clone());
-        let done = self.repeat_as_configured(record);
+        let done = self.repeat_as_configured(record, all);
         {
             let mut knowledge = self.shared.knowledge();
+            // What came of other values is not what the graph holds now.
+            let of_run = literals(&record.inputs).into_iter().chain(record.config.clone());
+            let of_run: Literals = of_run.chain(literals(&record.overrides)).collect();
+            let of_notebook: Literals =
+                inputs.iter().chain(&config).map(|(k, v)| (k.clone(), v.clone())).collect();
+            let names: BTreeSet<&String> = of_run.keys().chain(of_notebook.keys()).collect();
+            let other = names.into_iter().filter(|it| of_run.get(*it) != of_notebook.get(*it));
+            let other: Vec<String> = other.cloned().collect();
+            if let Some(revision) = knowledge.revision.clone() {
+                knowledge.mirror.stale(&other, &revision.graph);
+            }
             knowledge.config.clone_from(&config);
             knowledge.inputs = inputs;
         }
@@ -157,7 +179,7 @@ impl Execution<'_> {
         done
     }
 
-    fn repeat_as_configured(&self, record: &Record) -> Result<()> {
+    fn repeat_as_configured(&self, record: &Record, all: bool) -> Result<()> {
         let revision = self.revision()?;
         let missing = self.other_code(record, &revision);
         if !missing.is_empty() {
@@ -166,39 +188,51 @@ impl Execution<'_> {
         let request = Request {
             targets: record.targets.clone(),
             overrides: literals(&record.overrides),
+            recompute: if all { Recompute::All } else { record.recompute.clone() },
             picture: true,
             ..Request::default()
         };
         let bundle = self.run_nodes(&revision, &request)?;
         self.output.display(&bundle, Some(&fresh_id("value")));
-        self.shared.recorder.settle();
-        if let Some(again) = self.shared.recorder.book.newest(1).pop() {
-            let line = compare::outcome_of_repeat(record, &again);
-            self.output.stream(Stream::Stderr, &format!("{line}\n"));
-        }
+        let line = match (self.shared.recorder.settle(), self.shared.recorder.last()) {
+            (true, Some(again)) => compare::outcome_of_repeat(record, &again),
+            _ => "note: its record is still being written: `%runs diff` compares them then".to_owned(),
+        };
+        self.output.stream(Stream::Stderr, &format!("{line}\n"));
         Ok(())
     }
 
-    /// What of the code is another than it was, node by node.
+    /// What of the code is another than it was.
     fn other_code(&self, record: &Record, revision: &Revision) -> Vec<String> {
-        let old = OldCode::of(record, &self.shared.recorder.book);
-        let now = Code { sources: &revision.sources, modules: &revision.modules };
-        let shown = |it: &str| self.shared.shown_path(it);
-        let mut other = Vec::new();
+        let (mut gone, mut other) = (Vec::new(), Vec::new());
         for was in record.nodes.iter().filter(|it| !it.code.is_empty()) {
             match revision.graph.nodes.get(&was.node) {
-                None => other.push(format!("there is no node `{}` any more", was.node)),
+                None => gone.push(was.node.clone()),
                 Some(node) if !node.fingerprint.starts_with(&was.code) => {
-                    let what = match &old {
-                        Some(old) => changes::told(&old.code(), &now, &node.origin, &shown),
-                        None => "its code changed".to_owned(),
-                    };
-                    other.push(format!("`{}` is another now: {what}", was.node));
+                    other.push((was.node.clone(), node.origin.clone()));
                 }
                 Some(_) => {}
             }
         }
-        other
+        let mut told = Vec::new();
+        if !gone.is_empty() {
+            told.push(format!("{}: not there any more", text::list(&gone)));
+        }
+        if !other.is_empty() {
+            let now = Code { sources: &revision.sources, modules: &revision.modules };
+            match OldCode::of(record, &self.shared.recorder.book) {
+                Some(old) => {
+                    let comparison = CodeComparison::new(&old.code(), &now);
+                    let shown = |it: &str| self.shared.shown_path(it);
+                    told.extend(changes::told_of_many(&comparison, &other, &shown));
+                }
+                None => {
+                    let names: Vec<String> = other.into_iter().map(|it| it.0).collect();
+                    told.push(format!("{}: its code changed", text::list(&names)));
+                }
+            }
+        }
+        told
     }
 }
 
@@ -213,7 +247,7 @@ impl Shared {
                 None => back.is_empty().then_some(0),
             };
             let Some(back) = back else { return none(format!("`{id}` names no run")) };
-            let found = book.newest(back + 1);
+            let found = book.newest(back.saturating_add(1));
             return match found.into_iter().nth(back) {
                 Some(record) => Ok(record),
                 None => none(format!("there are not so many runs that `{id}` is one")),
@@ -246,19 +280,23 @@ fn order(rest: &str) -> std::result::Result<Order, String> {
         ["diff", a] => Ok(Order::Diff(owned(a), last())),
         ["diff", a, b] => Ok(Order::Diff(owned(a), owned(b))),
         ["repeat"] => Err("`repeat` needs to know which run: `%runs` lists them".to_owned()),
-        ["repeat", id] => Ok(Order::Repeat(owned(id))),
-        ["show" | "diff" | "repeat", ..] => Err("these are too many runs".to_owned()),
+        ["repeat", id] => Ok(Order::Repeat(owned(id), false)),
+        ["repeat", id, "--all"] | ["repeat", "--all", id] => Ok(Order::Repeat(owned(id), true)),
+        ["clear"] => Ok(Order::Clear),
+        ["show" | "repeat", ..] => Err(format!("`{}` takes one run", words[0])),
+        ["diff", ..] => Err("`diff` takes two runs".to_owned()),
+        ["clear", ..] => Err("`clear` forgets all runs, and takes no names".to_owned()),
         [number] if number.parse::<usize>().is_ok_and(|it| it > 0) => {
             Ok(Order::List(number.parse().unwrap_or(LISTED)))
         }
         [word, ..] => {
-            let near = text::did_you_mean(word, ["show", "diff", "repeat"]);
+            let near = text::did_you_mean(word, ["show", "diff", "repeat", "clear"]);
             Err(format!("`{word}` is nothing that can be done with runs{near}"))
         }
     }
 }
 
-fn literals(given: &std::collections::BTreeMap<String, Given>) -> brooklet_graph::graph::Literals {
+fn literals(given: &BTreeMap<String, Given>) -> Literals {
     given.iter().filter_map(|(name, it)| Some((name.clone(), it.literal.clone()?))).collect()
 }
 
@@ -329,12 +367,14 @@ mod tests {
         assert_eq!(order("5"), Ok(Order::List(5)));
         assert_eq!(order("show"), Ok(Order::Show(id("last"))));
         assert_eq!(order("diff 3fa"), Ok(Order::Diff(id("3fa"), id("last"))));
-        assert_eq!(order("repeat last~2"), Ok(Order::Repeat(id("last~2"))));
+        assert_eq!(order("repeat last~2"), Ok(Order::Repeat(id("last~2"), false)));
+        assert_eq!(order("repeat 3fa --all"), Ok(Order::Repeat(id("3fa"), true)));
         for (wrong, says) in [
             ("shwo 1", "did you mean `show`"),
             ("0", "nothing that can be done"),
             ("repeat", "needs to know which run"),
-            ("diff a b c", "too many"),
+            ("diff a b c", "takes two runs"),
+            ("clear a", "forgets all runs"),
         ] {
             let message = order(wrong).expect_err(wrong);
             assert!(message.contains(says), "{message}");

@@ -39,6 +39,8 @@ use crate::{executable, os};
 
 /// How long a finished call waits for output that user code may have diverted.
 const OUTPUT_GRACE: Duration = Duration::from_secs(2);
+/// How long the record of a run waits for what the worker says of it.
+const FACTS_GRACE: Duration = Duration::from_secs(10);
 /// How long an interrupt waits to be noted.
 const INTERRUPT_GRACE: Duration = Duration::from_millis(300);
 /// How many bytes of stderr are kept to explain a death.
@@ -65,7 +67,21 @@ pub struct Done {
     pub outcome: Outcome,
     /// Given inputs that nothing uses.
     pub unused_inputs: Vec<String>,
-    pub facts: RunFacts,
+    /// Comes soon after.
+    pub facts: Option<Facts>,
+}
+
+/// What a run leaves for its record, when it has come.
+pub struct Facts(Receiver<FromWorker>);
+
+impl Facts {
+    /// Waits for them; nothing if the worker ends, or has something else to do for long.
+    pub fn wait(self) -> RunFacts {
+        match self.0.recv_timeout(FACTS_GRACE) {
+            Ok(FromWorker::Facts { facts, .. }) => facts,
+            _ => RunFacts::default(),
+        }
+    }
 }
 
 /// Who wants to know what happens in the worker. Called from the reader threads; must not block for long.
@@ -147,6 +163,7 @@ pub(super) enum Key {
     Hello,
     Commit(u64),
     Request(u64),
+    Facts(u64),
     Interrupt,
 }
 
@@ -259,11 +276,12 @@ impl Worker {
     pub fn run(&self, run: Run) -> Result<Done, Death> {
         let request = self.number();
         let answer = self.call(Key::Request(request));
+        let facts = Facts(self.shared.expect(Key::Facts(request)));
         self.send(ToWorker::Run(Run { request, ..run }));
         match self.answer(&answer, None)? {
-            FromWorker::Done { outcome, unused_inputs, facts, .. } => {
+            FromWorker::Done { outcome, unused_inputs, .. } => {
                 self.shared.marks.wait(request, OUTPUT_GRACE);
-                Ok(Done { outcome, unused_inputs, facts })
+                Ok(Done { outcome, unused_inputs, facts: Some(facts) })
             }
             other => Err(self.confused(&other)),
         }
@@ -660,6 +678,7 @@ impl Shared {
             | FromWorker::CellValue { .. } => None,
             FromWorker::Hello { .. } => Some(Key::Hello),
             FromWorker::InterruptNoted => Some(Key::Interrupt),
+            FromWorker::Facts { request, .. } => Some(Key::Facts(*request)),
             FromWorker::Committed { generation, .. } | FromWorker::Refused { generation, .. } => {
                 Some(Key::Commit(*generation))
             }

@@ -409,6 +409,8 @@ fn cache_says_what_becomes_of_results() {
     let parts = graph("#[cache(recompute)]\n#[extract_columns(a)]\npub fn f() -> DataFrame { df![] }");
     assert_eq!(parts.nodes["f"].caching.behaviour, Behaviour::Recompute);
     assert!(parts.nodes["a"].caching.is_usual());
+    let ignored = graph("#[cache(ignore)]\n#[extract_columns(a)]\npub fn f() -> DataFrame { df![] }");
+    assert_eq!(ignored.nodes["a"].caching.behaviour, Behaviour::Ignore);
     let several = graph(
         "#[cache(disable)]\n#[parameterize(x(a = value(1)), y(a = value(2)))]\npub fn f(a: i64) -> i64 { a }",
     );

@@ -56,12 +56,29 @@ pub enum Turn {
     Removed,
 }
 
-/// What differs in the code of a function, itself first, then near before far. Additions and removals are named
-/// only if nothing else differs: with a function that is written anew they say nothing. Empty if the function is not in
-/// both, or nothing that the sources hold differs: then it is a file that they include.
-pub fn code_changes(before: &Code<'_>, now: &Code<'_>, function: &str) -> Vec<CodeChange> {
-    let (before, now) = (Reading::new(before), Reading::new(now));
-    let (Some(old), Some(new)) = (before.reach(function), now.reach(function)) else { return Vec::new() };
+/// Two moments, each read once for questions about many functions.
+pub struct CodeComparison {
+    before: Reading,
+    now: Reading,
+}
+
+impl CodeComparison {
+    pub fn new(before: &Code<'_>, now: &Code<'_>) -> CodeComparison {
+        CodeComparison { before: Reading::new(before), now: Reading::new(now) }
+    }
+
+    /// What differs in the code of a function, itself first, then near before far. Additions and removals are named
+    /// only if nothing else differs: with a function that is written anew they say nothing. Empty if the function is not
+    /// in both, or nothing that the sources hold differs: then it is a file that they include.
+    pub fn changes(&self, function: &str) -> Vec<CodeChange> {
+        match (self.before.reach(function), self.now.reach(function)) {
+            (Some(old), Some(new)) => differences(&self.before, &old, &self.now, &new),
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn differences(before: &Reading, old: &Reach, now: &Reading, new: &Reach) -> Vec<CodeChange> {
     let mut changes = Vec::new();
     if old.own != new.own {
         let at = &now.titles[new.root];
@@ -79,7 +96,7 @@ pub fn code_changes(before: &Code<'_>, now: &Code<'_>, function: &str) -> Vec<Co
     let names = |reading: &Reading, reach: &Reach| -> BTreeSet<(u8, String)> {
         reach.reached.iter().map(|it| reading.titles[it.0].identity()).collect()
     };
-    let (old_names, new_names) = (names(&before, &old), names(&now, &new));
+    let (old_names, new_names) = (names(before, old), names(now, new));
     let (mut added, mut removed) = (Vec::new(), Vec::new());
     for reached in &new.reached {
         let title = &now.titles[reached.0];
@@ -242,13 +259,9 @@ mod tests {
     /// What differs for `f`, as `turn part name:line through`.
     fn told(before: &str, now: &str) -> Vec<String> {
         let (before, now) = (code(before), code(now));
-        let side = |it: &'_ (Sources, Vec<Vec<String>>)| (it.0.clone(), it.1.clone());
-        let (before, now) = (side(&before), side(&now));
-        let changes = code_changes(
-            &Code { sources: &before.0, modules: &before.1 },
-            &Code { sources: &now.0, modules: &now.1 },
-            "a::f",
-        );
+        let (before, now) =
+            (Code { sources: &before.0, modules: &before.1 }, Code { sources: &now.0, modules: &now.1 });
+        let changes = CodeComparison::new(&before, &now).changes("a::f");
         let line = |it: &CodeChange| {
             let text = format!("{:?} {:?} {}:{} {}", it.turn, it.part, it.name, it.line, it.through);
             text.trim_end().to_owned()

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use brooklet_graph::html::escape;
-use brooklet_records::{Book, Git, Given, Record};
+use brooklet_graph::parse::CodeComparison;
+use brooklet_records::{Book, Git, Given, Node, Record, State};
 use serde_json::Value as Json;
 
 use super::super::changes::{self, OldCode};
@@ -133,25 +134,30 @@ fn code(
     shown: &dyn Fn(&str) -> String,
     add: &mut dyn FnMut(&str, String),
 ) {
-    let (old, new) = (OldCode::of(a, book), OldCode::of(b, book));
-    let graph = book.graph(&b.graph).unwrap_or_default();
-    for now in &b.nodes {
-        let Some(was) = a.node(&now.node) else {
-            add("nodes", format!("`{}` is only in {}", now.node, b.id));
-            continue;
-        };
-        if was.code == now.code {
-            continue;
+    let only = |one: &Record, other: &Record| -> Vec<String> {
+        let alone = one.nodes.iter().filter(|it| other.node(&it.node).is_none());
+        alone.map(|it| it.node.clone()).collect()
+    };
+    for (nodes, id) in [(only(a, b), &a.id), (only(b, a), &b.id)] {
+        if !nodes.is_empty() {
+            add("nodes", format!("only in {id}: {}", text::list(&nodes)));
         }
-        let function = graph.nodes.get(&now.node).map_or("", |it| &it.origin);
-        let what = match (&old, &new) {
-            (Some(old), Some(new)) => changes::told(&old.code(), &new.code(), function, shown),
-            _ => "its code changed".to_owned(),
-        };
-        add("code", format!("`{}`: {what}", now.node));
     }
-    for was in a.nodes.iter().filter(|it| b.node(&it.node).is_none()) {
-        add("nodes", format!("`{}` is only in {}", was.node, a.id));
+    let is_other = |it: &&Node| a.node(&it.node).is_some_and(|was| was.code != it.code);
+    let other: Vec<&Node> = b.nodes.iter().filter(is_other).collect();
+    if other.is_empty() {
+        return;
+    }
+    let names: Vec<String> = other.iter().map(|it| it.node.clone()).collect();
+    let (Some(old), Some(new)) = (OldCode::of(a, book), OldCode::of(b, book)) else {
+        return add("code", format!("{}: its code changed", text::list(&names)));
+    };
+    let graph = new.graph(b);
+    let function = |it: &String| graph.nodes.get(it).map_or(String::new(), |it| it.origin.clone());
+    let nodes: Vec<(String, String)> = names.into_iter().map(|it| (it.clone(), function(&it))).collect();
+    let comparison = CodeComparison::new(&old.code(), &new.code());
+    for line in changes::told_of_many(&comparison, &nodes, shown) {
+        add("code", line);
     }
 }
 
@@ -253,14 +259,19 @@ pub fn outcome_of_repeat(then: &Record, now: &Record) -> String {
             "note: not the same as {id}: {values} came out otherwise, of the same code and the same data{aside}"
         );
     }
-    format!("the same as {id}: {}{aside}", text::count(same, "value"))
+    let reused = now.nodes.iter().filter(|it| it.state == State::Reused).count();
+    let how = match (now.ran(), reused) {
+        (_, 0) => String::new(),
+        (0, _) => ", all of them found and none computed again".to_owned(),
+        (ran, _) => format!(", {ran} of them computed again"),
+    };
+    format!("the same as {id}: {}{how}{aside}", text::count(same, "value"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use brooklet_graph::wire::Numbers;
-    use brooklet_records::Node;
 
     fn record(id: &str, version: &str, mean: f64) -> Record {
         let node =
