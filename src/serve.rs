@@ -486,6 +486,7 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
+        assert!(matches!(receive(&mut kernel), FromWorker::Facts { request: 1, .. }));
         let graph = brooklet_graph::graph::Graph::default();
         let commit =
             ToWorker::Commit { generation: 1, library: "/nowhere.so".into(), type_key: String::new(), graph };

@@ -5,9 +5,11 @@
 //! `#[serde(skip)]`, defaults and serialisers of the user's own may lose what they like.
 
 use std::any::Any;
+use std::fs::File;
 use std::io::Cursor;
 use std::sync::Arc;
 
+use polars::io::mmap::MmapBytesReader;
 use polars::prelude::{
     Column, CompatLevel, DataFrame, IntoColumn, IpcReader, IpcWriter, ParquetReader, ParquetWriter,
     SerReader, SerWriter, Series,
@@ -49,12 +51,15 @@ pub struct Storing {
     pub load: Load,
     /// Whether two values are equal; absent where the version says it.
     pub equal: Option<Equal>,
+    /// How it is read from a file without having all of it in memory twice, if it can be.
+    pub load_file: Option<LoadFile>,
     /// How it is written and read as Parquet, if it can be.
     pub parquet: Option<Coding>,
 }
 
 pub type Save = fn(&dyn Any) -> Result<Vec<u8>, String>;
 pub type Load = fn(&[u8]) -> Result<Read, String>;
+pub type LoadFile = fn(File) -> Result<Read, String>;
 
 /// Another file format of a type.
 #[derive(Clone, Copy)]
@@ -72,7 +77,14 @@ const LIMIT: usize = 4 << 30;
 impl Storing {
     /// By serde, for types that have a version.
     pub fn serde<T: Serialize + DeserializeOwned + Send + Sync + 'static>() -> Storing {
-        Storing { format: Format::Msgpack, save: save::<T>, load: load::<T>, equal: None, parquet: None }
+        Storing {
+            format: Format::Msgpack,
+            save: save::<T>,
+            load: load::<T>,
+            equal: None,
+            load_file: None,
+            parquet: None,
+        }
     }
 
     /// By serde, for types that are compared.
@@ -90,6 +102,7 @@ impl Storing {
             save: |it| save_frame(it.downcast_ref::<T>().ok_or("another type")?.to_frame()?),
             load: |bytes| Ok(Arc::new(T::of_frame(load_frame(bytes)?)?)),
             equal: None,
+            load_file: Some(|file| Ok(Arc::new(T::of_frame(read_frame(file)?)?))),
             parquet: Some(Coding {
                 save: |it| save_parquet(it.downcast_ref::<T>().ok_or("another type")?.to_frame()?),
                 load: |bytes| Ok(Arc::new(T::of_frame(load_parquet(bytes)?)?)),
@@ -101,9 +114,13 @@ impl Storing {
     pub fn in_format(self, format: Format) -> Option<Storing> {
         match format {
             _ if format == self.format => Some(self),
-            Format::Parquet => {
-                self.parquet.map(|it| Storing { format, save: it.save, load: it.load, ..self })
-            }
+            Format::Parquet => self.parquet.map(|it| Storing {
+                format,
+                save: it.save,
+                load: it.load,
+                load_file: None,
+                ..self
+            }),
             Format::Arrow | Format::Msgpack => None,
         }
     }
@@ -170,7 +187,12 @@ fn save_frame(mut frame: DataFrame) -> Result<Vec<u8>, String> {
 }
 
 fn load_frame(bytes: &[u8]) -> Result<DataFrame, String> {
-    IpcReader::new(Cursor::new(bytes)).finish().map_err(|it| it.to_string())
+    read_frame(Cursor::new(bytes))
+}
+
+/// A file is read, never mapped: one that somebody cuts short later would end the process.
+fn read_frame(from: impl MmapBytesReader) -> Result<DataFrame, String> {
+    IpcReader::new(from).finish().map_err(|it| it.to_string())
 }
 
 fn save_parquet(mut frame: DataFrame) -> Result<Vec<u8>, String> {

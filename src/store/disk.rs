@@ -26,6 +26,7 @@ use std::time::SystemTime;
 
 use super::entry::{Entry, FileOf};
 use crate::version::Version;
+use brooklet_digest::Digest;
 
 /// Changes with the form of what is written: another one is another directory.
 const STAMP: &str = "store-1";
@@ -228,6 +229,10 @@ impl Disk {
     }
 }
 
+fn altered() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "it is not as it was written")
+}
+
 /// The files, for who writes them while others look up keys.
 #[derive(Clone)]
 pub struct Files {
@@ -279,11 +284,35 @@ impl Files {
         opened.read_to_end(&mut bytes)?;
         if bytes.len() as u64 != file.bytes || Version::of_bytes(&bytes) != file.hash {
             let _ = fs::remove_file(&path);
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "it is not as it was written"));
+            return Err(altered());
         }
         // What is used last is evicted last.
         let _ = opened.set_modified(SystemTime::now());
         Ok(bytes)
+    }
+
+    /// Looks through a file of values, which is as its name says then, and gives it to be read; what is not is removed.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub fn verified(&self, file: &FileOf) -> io::Result<File> {
+        let path = self.path_of(file);
+        let mut opened = File::open(&path)?;
+        let (mut digest, mut buffer) = (Digest::new(), vec![0; 1 << 20]);
+        loop {
+            let count = opened.read(&mut buffer)?;
+            if count == 0 {
+                break;
+            }
+            digest.update(&buffer[..count]);
+        }
+        if Version(digest.finish()) != file.hash {
+            let _ = fs::remove_file(&path);
+            return Err(altered());
+        }
+        let _ = opened.set_modified(SystemTime::now());
+        opened.rewind()?;
+        Ok(opened)
     }
 
     /// Removes a file whose content is not the value that was stored.

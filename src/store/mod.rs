@@ -23,7 +23,7 @@ use brooklet_graph::wire::{CacheReport, KeptNode, Summary};
 
 use crate::executor::{Computed, StepNames};
 use crate::hold;
-use crate::storing::Format;
+use crate::storing::{Format, Read};
 use crate::value::{Ops, Value};
 use crate::version::{Encoder, Version};
 use entry::{Entry, Hex, Origin};
@@ -36,6 +36,8 @@ const READ_MILLISECONDS: f64 = 0.1;
 const READ_BYTES: f64 = 1e6;
 /// A value that was asked for is written however soon it was computed, if it has at most so many bytes.
 const SMALL: usize = 1 << 20;
+/// A file that is larger is not held in memory beside what is read from it.
+const LARGE: u64 = 64 << 20;
 /// Values of this size are written however little memory there is.
 const MIDDLING: usize = 256 << 20;
 /// Of the machine's memory, as much as one part in so many.
@@ -180,8 +182,14 @@ impl Store {
         let file = entry.file?;
         let storing = ops.storing?.in_format(file.format)?;
         let files = writer.shared.disk().files.clone();
-        let bytes = match files.read(&file) {
-            Ok(bytes) => bytes,
+        type Load = Box<dyn FnOnce() -> Result<Read, String>>;
+        let load = match storing.load_file.filter(|_| file.bytes > LARGE) {
+            // Frames have a version, by which it shows if the file was altered after it was looked through.
+            Some(load) => files.verified(&file).map(|it| -> Load { Box::new(move || load(it)) }),
+            None => files.read(&file).map(|it| -> Load { Box::new(move || (storing.load)(&it)) }),
+        };
+        let load = match load {
+            Ok(load) => load,
             Err(error) => {
                 writer.shared.disk().lose(&disk_key);
                 // What was evicted is not damaged.
@@ -192,7 +200,7 @@ impl Store {
             }
         };
         let read = || -> Result<Computed, String> {
-            let value = Value::from_data((storing.load)(&bytes)?, ops);
+            let value = Value::from_data(load()?, ops);
             value.belongs_to(&names.node);
             // A type that has no version of its own was compared when it was written.
             let computed = Computed::new(value, entry.version);

@@ -228,6 +228,25 @@ fn what_is_sooner_computed_than_read_is_known_and_not_written() {
 }
 
 #[test]
+fn a_large_frame_is_read_from_its_file_and_checked() {
+    let directory = tempfile::tempdir().unwrap();
+    let rows: Vec<f64> = (0..9_000_000).map(|it| f64::from(it) / 3.0).collect();
+    let results = vec![(key(1), Value::new(df!("a" => rows).unwrap()))];
+    write(&mut open(directory.path()), &results);
+    let is_frame = |it: &PathBuf| it.extension().is_some_and(|it| it == "arrow");
+    let path = files(directory.path()).into_iter().find(is_frame).unwrap();
+    assert!(fs::metadata(&path).unwrap().len() > LARGE);
+    assert_eq!(read(&mut open(directory.path()), &results), 1);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    assert_eq!(read(&mut open(directory.path()), &results), 0);
+    assert!(!path.exists());
+}
+
+#[test]
 fn the_disk_budget_evicts_what_was_not_used_for_longest() {
     let directory = tempfile::tempdir().unwrap();
     let mut store = open(directory.path());
