@@ -24,11 +24,6 @@ pub fn more() {
     PENDING.fetch_add(1, Ordering::SeqCst);
 }
 
-/// Whether anything is still to be written.
-pub fn is_pending() -> bool {
-    PENDING.load(Ordering::SeqCst) > 0
-}
-
 pub fn less() {
     PENDING.fetch_sub(1, Ordering::SeqCst);
 }

@@ -22,7 +22,6 @@ use brooklet_graph::graph::Behaviour;
 use brooklet_graph::wire::{CacheReport, KeptNode, Summary};
 
 use crate::executor::{Computed, StepNames};
-use crate::hold;
 use crate::storing::{Format, Read};
 use crate::value::{Ops, Value};
 use crate::version::{Encoder, Version};
@@ -132,7 +131,7 @@ impl Store {
     /// Looks at what others wrote since the last run.
     pub fn begin(&mut self) {
         // While something of ours is being written, what was added is mostly that.
-        if let Some(writer) = self.disk.as_ref().filter(|_| !hold::is_pending()) {
+        if let Some(writer) = self.disk.as_ref().filter(|it| !it.is_busy()) {
             writer.shared.disk().refresh();
         }
     }

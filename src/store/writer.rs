@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -48,6 +48,8 @@ pub struct Shared {
     /// Nothing is written any more: no room, no right.
     is_off: AtomicBool,
     pub budget: AtomicU64,
+    /// What is handed over and not done.
+    pending: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -122,6 +124,7 @@ impl Writer {
             notes: Mutex::default(),
             is_off: AtomicBool::new(false),
             budget: AtomicU64::new(budget),
+            pending: AtomicUsize::new(0),
         });
         let (jobs, queue) = unbounded();
         let of_thread = shared.clone();
@@ -134,9 +137,16 @@ impl Writer {
 
     pub fn hand_over(&self, job: Job) {
         hold::more();
+        self.shared.pending.fetch_add(1, Ordering::SeqCst);
         if self.jobs.as_ref().is_none_or(|it| it.send(job).is_err()) {
+            self.shared.pending.fetch_sub(1, Ordering::SeqCst);
             hold::less();
         }
+    }
+
+    /// Whether anything is still to be written.
+    pub fn is_busy(&self) -> bool {
+        self.shared.pending.load(Ordering::SeqCst) > 0
     }
 
     /// Waits until all that was handed over is written.
@@ -146,7 +156,7 @@ impl Writer {
 
     /// As `settle`, and goes on without if it takes longer.
     pub fn settle_within(&self, patience: Duration) {
-        if !hold::is_pending() {
+        if !self.is_busy() {
             return;
         }
         let (done, wait) = crossbeam_channel::bounded(1);
@@ -181,6 +191,7 @@ fn work(shared: &Shared, queue: &Receiver<Job>) {
             let files = shared.disk().files.clone();
             files.evict(budget);
         }
+        shared.pending.fetch_sub(1, Ordering::SeqCst);
         hold::less();
     }
 }
