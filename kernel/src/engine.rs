@@ -12,6 +12,8 @@ use brooklet_graph::wire::MimeBundle;
 #[derive(Clone, Debug, Default)]
 pub struct Cell {
     pub code: String,
+    /// What the frontend calls the cell; empty if it does not say.
+    pub id: String,
     /// The number shown beside the cell.
     pub execution_count: u64,
     /// Names to evaluate after success: name -> expression.

@@ -16,7 +16,7 @@ mod watcher;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -79,6 +79,18 @@ pub struct Reloader {
 /// How the image is had; called on the pipeline's thread, may take minutes the first time.
 pub type ImageSource = Box<dyn Fn(Option<&Arc<PackageSpec>>) -> Result<Arc<Image>, BuildError> + Send + Sync>;
 
+/// What has become of the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Something was saved.
+    Saved,
+    /// What they hold was compiled, or cannot be.
+    Processed,
+}
+
+/// Hears of the files, on threads of the reloader; must return soon.
+pub type Hearer = Box<dyn Fn(News) + Send + Sync>;
+
 /// Shows a line to whoever is at the notebook.
 pub type Note = Box<dyn Fn(&str) + Send + Sync>;
 
@@ -96,6 +108,7 @@ struct Shared {
     processed: Condvar,
     /// Wakes the pipeline; closed to end it.
     wake: Mutex<Option<Sender<()>>>,
+    hearer: OnceLock<Hearer>,
 }
 
 #[derive(Default)]
@@ -136,8 +149,15 @@ impl Shared {
         files::read(&watch_set, &includes, &self.base)
     }
 
+    fn tell(&self, news: News) {
+        if let Some(hearer) = self.hearer.get() {
+            hearer(news);
+        }
+    }
+
     /// Something was saved: what is being compiled may be of no use any more.
     fn saved(&self) {
+        self.tell(News::Saved);
         let is_working = self.state().working.is_some();
         if is_working {
             let now = self.snapshot().hash;
@@ -163,6 +183,7 @@ impl Reloader {
             state: Mutex::default(),
             processed: Condvar::new(),
             wake: Mutex::new(Some(wake)),
+            hearer: OnceLock::new(),
         });
         let pipeline = pipeline::Pipeline::new(shared.clone());
         // Woken by saves and by questions; ends when `wake` is closed. rustc is started here, so it dies
@@ -281,6 +302,16 @@ impl Reloader {
                 }
             }
         }
+    }
+
+    /// Has somebody told of all news from now on.
+    pub fn listen(&self, hearer: Hearer) {
+        let _ = self.shared.hearer.set(hearer);
+    }
+
+    /// What came of the last content that was processed; waits for nothing.
+    pub fn outcome(&self) -> Option<Result<Arc<Revision>, Problems>> {
+        self.shared.state().candidate.as_ref().map(|it| it.1.clone())
     }
 
     /// The last revision that was accepted, whatever the files hold now.

@@ -37,6 +37,7 @@ mod errors;
 mod image;
 mod interrupts;
 mod link;
+mod live;
 mod records;
 mod runs;
 mod screen;
@@ -60,13 +61,14 @@ use crate::cells::Cells;
 use crate::engine::{Cell, CellError, Completeness, Completions, Engine, Outcome, Output, Stream};
 use crate::executable;
 use crate::lease::{self, Lease};
-use crate::reload::{Reloader, Revision};
+use crate::reload::{News, Reloader, Revision};
 use display::{Mirror, Painter};
 use errors::Result;
 use grammar::Call;
 use image::ImageHolder;
 use interrupts::{Action, Interrupts};
 use link::Link;
+use live::{Live, Wake};
 use records::Recorder;
 use run::{LastRun, Tally};
 use screen::Screen;
@@ -86,8 +88,6 @@ pub struct Options {
 /// One notebook's engine.
 pub struct Session {
     shared: Arc<Shared>,
-    /// Held while a cell is executed.
-    turn: Mutex<()>,
 }
 
 /// Everything that is reached from several threads. Each lock is held for a moment only, and never two at
@@ -107,6 +107,9 @@ struct Shared {
     painter: Mutex<Option<Painter>>,
     /// What the present run did, node by node.
     tally: Mutex<Tally>,
+    /// Held while a cell is executed, or nodes run by themselves.
+    turn: Mutex<()>,
+    live: Live,
     /// The record of the present run.
     record: Mutex<Record>,
     recorder: Recorder,
@@ -255,6 +258,8 @@ impl Session {
             base.clone(),
         );
         let recorder = Recorder::start(&base.join(link::STORE), &base);
+        let (wake, woken) = crossbeam_channel::unbounded();
+        let live = Live::new(wake);
         let shared = Arc::new(Shared {
             base,
             directory,
@@ -267,19 +272,33 @@ impl Session {
             knowledge: Mutex::default(),
             painter: Mutex::default(),
             tally: Mutex::default(),
+            turn: Mutex::default(),
+            live,
             record: Mutex::default(),
             recorder,
         });
-        Ok(Arc::new(Session { shared, turn: Mutex::new(()) }))
+        live::start(&shared, woken);
+        let listener = Arc::downgrade(&shared);
+        shared.reloader.listen(Box::new(move |news| {
+            let Some(shared) = listener.upgrade() else { return };
+            match news {
+                News::Saved => shared.saved(),
+                News::Processed => shared.live.wake(Wake::Ready),
+            }
+        }));
+        Ok(Arc::new(Session { shared }))
     }
 }
 
 impl Engine for Session {
     fn execute(&self, cell: &Cell, output: Arc<dyn Output>) -> Outcome {
-        let _turn = locked(&self.turn);
+        let _turn = self.shared.take_turn();
+        let key = if cell.id.is_empty() { &cell.code } else { &cell.id };
+        self.shared.live.forget_cell(key);
         self.shared.screen.begin(output.clone());
         let phase = self.shared.interrupts.begin();
-        let execution = Execution { shared: &self.shared, output, count: cell.execution_count };
+        let execution =
+            Execution { shared: &self.shared, output, count: cell.execution_count, cell: key.clone() };
         let done = self.shared.mend_directory().and_then(|()| execution.cell(&cell.code));
         let outcome = match done {
             Ok(()) => {
@@ -290,6 +309,7 @@ impl Engine for Session {
         };
         self.shared.screen.end();
         drop(phase);
+        self.shared.live.wake(Wake::Ready);
         outcome
     }
 
@@ -364,6 +384,8 @@ struct Execution<'a> {
     output: Arc<dyn Output>,
     /// The number beside the cell.
     count: u64,
+    /// Which cell it is.
+    cell: String,
 }
 
 impl Execution<'_> {
@@ -403,6 +425,7 @@ impl Execution<'_> {
             "check" => self.check(call),
             "cache" => self.cache(call),
             "runs" => self.runs(call),
+            "live" => self.live(call),
             "why" => self.why(call),
             "diff" => self.diff(call),
             "time" => self.last_times(),

@@ -6,10 +6,12 @@
 
 pub mod client;
 mod death;
+mod done;
 pub mod entry;
 mod environment;
 mod kept;
 mod output;
 
-pub use client::{CellReply, Done, Facts, Listener, Worker};
+pub use client::{CellReply, Listener, Worker};
 pub use death::Death;
+pub use done::{Done, Facts};

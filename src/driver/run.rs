@@ -4,20 +4,22 @@
 //! step with nothing beside it runs here, on the caller's thread; so does a step that took no time last
 //! time. Only work worth a thread switch goes to the pool.
 
+mod after_all;
+mod noting;
+mod reading;
+
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
-use std::path::Path;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use brooklet_graph::graph::Behaviour;
-use brooklet_graph::wire::{Event, Failure, Recompute};
+use brooklet_graph::wire::{Event, Failure};
 
 use super::commit::{Call, Feed, Ready, Shape};
-use super::files;
 use super::given::{Prepared, Target, WrittenValues};
 use super::part::schema_difference;
-use super::why::{Cause, How, Parts, Record};
+use super::why::{Cause, How, Parts};
 use super::{Driver, Report, Request, unique};
 use polars::prelude::LazyFrame;
 
@@ -400,112 +402,6 @@ impl<'a> Running<'a> {
         self.complete(index, State::Has(computed));
     }
 
-    /// Gets the values that a node takes, where they can be had without running anything; whether all are there.
-    fn has_values(&mut self, index: usize) -> bool {
-        let feeds: Vec<usize> =
-            self.driver.committed.nodes[index].feeds.iter().filter_map(|it| it.from).collect();
-        // Each of them, also after one that is not there.
-        let missing = feeds.into_iter().filter(|it| !self.obtain(*it)).count();
-        missing == 0
-    }
-
-    /// Reads a value that is only known. False if it is not there.
-    fn obtain(&mut self, index: usize) -> bool {
-        let key = match &self.states[index] {
-            State::Has(_) | State::Absent => return true,
-            State::Known { key, .. } => key,
-            // It is computed after all, or that has failed.
-            _ => return false,
-        };
-        let node = &self.driver.committed.nodes[index];
-        let Some(call) = &node.call else { return true };
-        // A result from before it was to be ignored is not what is asked for.
-        if node.caching.behaviour == Behaviour::Ignore {
-            return false;
-        }
-        match self.driver.store.load(key, call.output, &node.names) {
-            Some(computed) => {
-                self.states[index] = State::Has(computed);
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// Puts a node aside until the values are computed that it takes and nobody has.
-    fn park(&mut self, index: usize, key: Version) {
-        self.states[index] = State::Waiting(0);
-        let twins = self.twins_of(index, &key);
-        self.ready.extend(twins.into_iter().map(Reverse));
-        let feeds = self.driver.committed.nodes[index].feeds.iter().filter_map(|it| it.from).collect();
-        self.wait_for(index, feeds);
-    }
-
-    /// Has those of the values computed that nobody has; then the node's turn comes again.
-    fn wait_for(&mut self, index: usize, feeds: Vec<usize>) {
-        let has_failed = feeds.iter().any(|it| matches!(self.states[*it], State::Failed { .. }));
-        let missing: BTreeSet<usize> = feeds.into_iter().filter(|it| self.is_to_come(*it)).collect();
-        if has_failed || missing.is_empty() {
-            return self.ready.push(Reverse(index));
-        }
-        self.lacking.insert(index, missing.len());
-        for from in missing {
-            self.parked.entry(from).or_default().push(index);
-            self.compute_after_all(from);
-        }
-    }
-
-    /// Whether a node has no value yet and will have one: it is known, or is being computed after all.
-    fn is_to_come(&self, index: usize) -> bool {
-        match self.states[index] {
-            State::Known { .. } => true,
-            State::Waiting(_) | State::Running { .. } => self.expected.contains_key(&index),
-            _ => false,
-        }
-    }
-
-    /// The version on record of a node that is being computed after all.
-    fn expected_of(&self, from: Option<usize>) -> Option<Version> {
-        let from = from?;
-        match self.states[from] {
-            State::Waiting(_) | State::Running { .. } => self.expected.get(&from).copied(),
-            _ => None,
-        }
-    }
-
-    /// Other nodes that will have the value of this one; none if it runs for itself alone, as what is computed again does.
-    fn twins_of(&mut self, index: usize, key: &Version) -> Vec<usize> {
-        match self.twins.get(key) {
-            Some((owner, _)) if *owner == index => self.twins.remove(key).map(|it| it.1).unwrap_or_default(),
-            _ => Vec::new(),
-        }
-    }
-
-    /// Queues a node that was known.
-    fn compute_after_all(&mut self, index: usize) {
-        let State::Known { key, known } = &self.states[index] else { return };
-        let key = *key;
-        self.expected.insert(index, known.version);
-        self.states[index] = State::Waiting(0);
-        self.twins.entry(key).or_insert((index, Vec::new()));
-        self.to_run.push_back((index, key));
-    }
-
-    /// At the end: the values of targets that are only known. Whether any must be computed.
-    fn wants_targets(&mut self) -> bool {
-        let targets: Vec<usize> = self
-            .targets
-            .iter()
-            .filter_map(|it| if let Target::Node(index) = it { Some(*index) } else { None })
-            .collect();
-        for index in targets {
-            if !self.obtain(index) {
-                self.compute_after_all(index);
-            }
-        }
-        !self.to_run.is_empty()
-    }
-
     /// The version of what goes in at a feed.
     fn version_of(&self, index: usize, at: usize) -> Option<Version> {
         let feed = &self.driver.committed.nodes[index].feeds[at];
@@ -523,63 +419,6 @@ impl<'a> Running<'a> {
             Some(State::Has(computed)) => Some(computed),
             _ => self.written.get(&(index, at)),
         }
-    }
-
-    /// Notes what the files hold that a node's parameters name. False if first a value has to be computed that says which.
-    fn look_at_files(&mut self, index: usize) -> Result<bool, String> {
-        let node = &self.driver.committed.nodes[index];
-        let naming: Vec<usize> = (0..node.feeds.len()).filter(|it| node.feeds[*it].names_files).collect();
-        let from: Vec<usize> = naming.iter().filter_map(|it| node.feeds[*it].from).collect();
-        let missing: Vec<usize> = from.into_iter().filter(|it| !self.obtain(*it)).collect();
-        if !missing.is_empty() {
-            self.wait_for(index, missing);
-            return Ok(false);
-        }
-        let mut found = Vec::new();
-        for at in naming {
-            let Some(value) = self.fed(index, at).map(|it| it.value.clone()) else { continue };
-            let name = self.driver.committed.nodes[index].names.feeds[at].clone();
-            let paths = files::paths_of(&value).ok_or_else(|| {
-                format!("`#[cache(file(..))]`: `{name}` is a `{}`, which names no files", value.type_name())
-            })?;
-            for path in paths {
-                let shown = path.to_string_lossy().into_owned();
-                match self.driver.files.version(&self.driver.base, &path)? {
-                    Some(version) => found.push((shown, version)),
-                    None => drop(self.unseen.insert(index, shown)),
-                }
-            }
-        }
-        self.files.insert(index, found.into());
-        Ok(true)
-    }
-
-    /// The files that a node may have read: those that its parameters name, and those that plans still read which it
-    /// takes.
-    fn files_of(&self, index: usize) -> Arc<[(String, Version)]> {
-        let own = self.files.get(&index);
-        let feeds = 0..self.driver.committed.nodes[index].feeds.len();
-        let reads = feeds.filter_map(|at| self.fed(index, at)).flat_map(|it| it.reads.iter().cloned());
-        let mut all: Vec<(String, Version)> = reads.collect();
-        if all.is_empty() {
-            return own.cloned().unwrap_or_default();
-        }
-        all.extend(own.iter().flat_map(|it| it.iter().cloned()));
-        all.into()
-    }
-
-    /// Whether files are what they were.
-    fn stayed(&mut self, files: &[(String, Version)]) -> bool {
-        let driver = &mut *self.driver;
-        files.iter().all(|(path, version)| {
-            driver.files.version(&driver.base, Path::new(path)).is_ok_and(|it| it == Some(*version))
-        })
-    }
-
-    fn warn(&mut self, index: usize, message: String) {
-        let node = self.name(index);
-        self.report.warnings.push((node.clone(), message.clone()));
-        (self.events)(Event::DidWarn { node, message });
     }
 
     /// Ends a node that cannot be run.
@@ -829,115 +668,6 @@ impl<'a> Running<'a> {
 
     fn name(&self, index: usize) -> String {
         self.driver.committed.nodes[index].names.node.clone()
-    }
-
-    /// What a node's value is made of in this run.
-    fn made_of(&self, index: usize) -> Made {
-        let node = &self.driver.committed.nodes[index];
-        Made {
-            names: node.names.clone(),
-            code: node.code,
-            values: (0..node.feeds.len()).map(|at| self.version_of(index, at)).collect(),
-            files: self.files.get(&index).cloned().unwrap_or_default(),
-            format: None,
-        }
-    }
-
-    /// What is known of the node from an earlier process, if this one has nothing of it yet.
-    fn before(&self, index: usize) -> Option<Record> {
-        if self.driver.records[index].is_some() {
-            return None;
-        }
-        let names = &self.driver.committed.nodes[index].names;
-        let (made, version, milliseconds) = self.driver.store.last_of(&names.node)?;
-        (made.names.function == names.function).then(|| Record {
-            how: How::Reused,
-            key: None,
-            milliseconds,
-            now: Parts { made, version, columns: None },
-            before: None,
-            before_how: None,
-        })
-    }
-
-    /// Why a node runs whatever is kept of it.
-    fn cause(&self, index: usize, behaviour: Behaviour) -> Cause {
-        let is_asked = match &self.request.recompute {
-            Recompute::Nothing => false,
-            Recompute::Nodes(nodes) => nodes.iter().any(|it| it == self.driver.committed.name(index)),
-            Recompute::All => true,
-        };
-        match behaviour {
-            Behaviour::Reuse if is_asked => Cause::Asked,
-            Behaviour::Reuse => Cause::Stale,
-            other => Cause::Always(other),
-        }
-    }
-
-    /// Notes that a node failed. The last value's version stays, so that the next success can say whether it is another
-    /// one.
-    fn note_failure(&mut self, index: usize, milliseconds: f64) {
-        let before = self.before(index);
-        let last = self.driver.records[index].as_ref().or(before.as_ref()).map(|it| it.now.version);
-        let version = last.unwrap_or(Version([0; 16]));
-        let now = Parts { made: self.made_of(index), version, columns: None };
-        self.note(index, How::Failed, None, now, milliseconds, before);
-    }
-
-    /// Notes a value that was given or need not be computed.
-    fn record(
-        &mut self,
-        index: usize,
-        how: How,
-        key: Option<Version>,
-        computed: Option<&Computed>,
-        version: Version,
-        milliseconds: f64,
-    ) {
-        if let Some(record) = &mut self.driver.records[index]
-            && record.now.version == version
-            && record.key == key
-            && (record.how == How::Taken) == (how == How::Taken)
-        {
-            self.driver.skipped[index] = None;
-            record.how = how;
-            record.before = None; // the time before was the same
-            return;
-        }
-        let mut made = self.made_of(index);
-        if how == How::Taken {
-            made.values = Arc::default();
-        }
-        let now = match computed {
-            Some(computed) => Parts::of(made, computed),
-            None => Parts { made, version, columns: None },
-        };
-        let before = self.before(index);
-        self.note(index, how, key, now, milliseconds, before);
-    }
-
-    /// Notes what happened, for `why`; whether the value is another one than before.
-    fn note(
-        &mut self,
-        index: usize,
-        how: How,
-        key: Option<Version>,
-        now: Parts,
-        milliseconds: f64,
-        earlier: Option<Record>,
-    ) -> bool {
-        let record = &mut self.driver.records[index];
-        let before = record.take().or(earlier);
-        let changed = before.as_ref().is_none_or(|it| it.now.version != now.version);
-        let before_how = before.as_ref().map(|it| it.how);
-        self.driver.skipped[index] = None;
-        // A reuse takes no time, but how long the step takes is still worth knowing.
-        let milliseconds = match (&before, how) {
-            (Some(before), How::Reused) => before.milliseconds,
-            _ => milliseconds,
-        };
-        *record = Some(Record { how, key, milliseconds, now, before: before.map(|it| it.now), before_how });
-        changed
     }
 }
 

@@ -145,6 +145,8 @@ class Kernel:
         self.seconds_to_ready = time.monotonic() - started
         self.session = None
         self.stray = []
+        # By display id: the last state of everything that was shown, also below older cells.
+        self.displays = {}
 
     def connect(self):
         # Not `manager.client()`: those share one identity, and each would take the other's replies.
@@ -245,6 +247,7 @@ class Kernel:
                 if not content["wait"]:
                     reply.outputs.clear()
             elif kind in ("stream", "display_data", "execute_result", "error"):
+                self.note(content)
                 reply.outputs.append({"type": kind, "content": content})
                 if kind == "display_data" and content.get("transient", {}).get("display_id"):
                     self.update(reply, content)
@@ -288,11 +291,33 @@ class Kernel:
         """A message that belongs to another request: late output, an update of an older display."""
         if kind == "update_display_data":
             self.update(reply, message["content"])
+        elif kind == "display_data" and "note" in message["content"].get("transient", {}).get("display_id", ""):
+            self.note(message["content"])
+        elif kind == "stream" and message["content"]["text"].startswith("note: rustc was killed"):
+            pass  # what is compiled in the background is told below whatever cell was last
         elif kind not in ("status", "iopub_welcome"):
             self.stray.append((kind, message["content"]))
 
-    @staticmethod
-    def update(reply, content):
+    def note(self, content):
+        if display_id := content.get("transient", {}).get("display_id"):
+            self.displays[display_id] = content
+
+    def shown(self, condition, what, timeout=PATIENCE):
+        """Waits until a display changes to what the condition wants, with no cell executed; its plain text."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            for content in self.displays.values():
+                if condition(content["data"]["text/plain"]):
+                    return content["data"]["text/plain"]
+            with contextlib.suppress(queue.Empty):
+                message = self.client.get_iopub_msg(timeout=0.2)
+                self.check_session(message)
+                assert message["header"]["msg_type"] in ("update_display_data", "display_data", "status"), message
+                self.note(message["content"])
+        raise AssertionError(f"{what}: {[it['data']['text/plain'][:200] for it in self.displays.values()]}")
+
+    def update(self, reply, content):
+        self.note(content)
         display_id = content["transient"]["display_id"]
         for output in reply.outputs:
             if output["content"].get("transient", {}).get("display_id") == display_id:

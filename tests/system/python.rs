@@ -47,6 +47,11 @@ fn language() {
 }
 
 #[test]
+fn live() {
+    run("test_live.py", &[]);
+}
+
+#[test]
 fn package() {
     run("test_package.py", &[]);
 }

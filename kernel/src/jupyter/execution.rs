@@ -124,8 +124,12 @@ impl Kernel {
             self.publish(Some(&origin), Content::of(input));
         }
         let entry = stored.then(|| self.history.add(execution_count, &request.code));
-        let cell =
-            Cell { code: request.code.clone(), execution_count, user_expressions: request.expressions() };
+        let cell = Cell {
+            code: request.code.clone(),
+            id: request.cell_id.clone(),
+            execution_count,
+            user_expressions: request.expressions(),
+        };
         let output = Arc::new(CellOutput::new(
             origin.clone(),
             self.events.clone(),

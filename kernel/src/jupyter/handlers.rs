@@ -37,12 +37,13 @@ enum Answer {
 impl Kernel {
     /// Acts on a message from shell or control.
     pub(super) fn request(&mut self, incoming: Incoming) {
-        let Incoming { origin, content, .. } = incoming;
+        let Incoming { origin, metadata, content, .. } = incoming;
         let origin = Arc::new(origin);
         tracing::debug!(kind = origin.kind, channel = ?origin.channel, "request");
         if origin.kind == "execute_request"
-            && let Ok(request) = serde_json::from_slice(&content)
+            && let Ok(mut request) = serde_json::from_slice::<request::Execute>(&content)
         {
+            request.cell_id = request::cell_id(&metadata);
             // Its `busy` comes when it runs.
             return self.enqueue(origin, request);
         }

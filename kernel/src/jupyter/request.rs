@@ -20,6 +20,20 @@ pub struct Execute {
     pub allow_stdin: bool,
     #[serde(default)]
     stop_on_error: Option<bool>,
+    /// From the metadata, where the frontend says it.
+    #[serde(skip)]
+    pub cell_id: String,
+}
+
+/// What the frontend calls the cell that a request comes from; empty if it does not say.
+pub fn cell_id(metadata: &[u8]) -> String {
+    #[derive(Default, Deserialize)]
+    struct Metadata {
+        #[serde(default, rename = "cellId")]
+        cell_id: Option<String>,
+    }
+    let metadata: Metadata = serde_json::from_slice(metadata).unwrap_or_default();
+    metadata.cell_id.unwrap_or_default()
 }
 
 impl Execute {

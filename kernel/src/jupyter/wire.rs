@@ -49,6 +49,8 @@ pub struct Incoming {
     pub origin: Origin,
     /// `msg_id` of the parent header; empty if there is none.
     pub parent_id: String,
+    /// JSON, not yet parsed, as the content.
+    pub metadata: Vec<u8>,
     /// JSON, not yet parsed: each handler knows best what it needs.
     pub content: Vec<u8>,
 }
@@ -160,11 +162,12 @@ impl Session {
         if self.key.is_signing() && signature.is_none_or(|it| !self.accepted.remember(it)) {
             return Err("a signature that was used before");
         }
-        let [header, parent, _metadata, content] = signed;
+        let [header, parent, metadata, content] = signed;
         let fields: HeaderFields = serde_json::from_slice(&header).map_err(|_| "unreadable header")?;
         let parent: ParentFields = serde_json::from_slice(&parent).unwrap_or_default();
         Ok(Incoming {
             parent_id: parent.msg_id.unwrap_or_default(),
+            metadata,
             content,
             origin: Origin {
                 channel,

@@ -23,7 +23,7 @@ use crossbeam_channel::Receiver;
 
 use super::files::Snapshot;
 use super::reading;
-use super::{CRATE, Problems, Revision, Shared};
+use super::{CRATE, News, Problems, Revision, Shared};
 use crate::build::BuildError;
 use crate::build::generation::{self, Compiled, Failed, Message, Request};
 use crate::build::mirror::Mirror;
@@ -78,6 +78,7 @@ impl Pipeline {
                 if state.candidate.as_ref().is_some_and(|it| it.0 == snapshot.hash) {
                     drop(state);
                     self.shared.processed.notify_all();
+                    self.shared.tell(News::Processed);
                     continue;
                 }
                 state.working = Some(snapshot.hash.clone());
@@ -97,6 +98,7 @@ impl Pipeline {
             }
             drop(state);
             self.shared.processed.notify_all();
+            self.shared.tell(News::Processed);
         }
     }
 

@@ -15,6 +15,7 @@ use super::Execution;
 use super::display::{draw, fresh_id};
 use super::errors::{self, Result};
 use super::grammar::Call;
+use super::live::Shows;
 use super::text;
 use crate::reload::Revision;
 
@@ -88,7 +89,9 @@ impl Execution<'_> {
         match format {
             None => {
                 let id = fresh_id("dag");
-                self.output.display(&draw(&view, &id), Some(&id));
+                let bundle = draw(&view, &id);
+                self.output.display(&bundle, Some(&id));
+                self.keep_display(&revision, Shows::Picture(selection), Some((id, bundle)));
             }
             Some(Format::Json) => {
                 let json = picture::json_of(&revision.graph, &view);

@@ -231,15 +231,20 @@ fn locked(canvas: &Mutex<Canvas>) -> MutexGuard<'_, Canvas> {
 }
 
 impl Painter {
-    /// Starts a picture that is shown first when `delay` has passed.
-    pub fn start(view: View, output: Arc<dyn Output>, delay: Duration) -> Painter {
-        let id = fresh_id("dag");
+    /// Starts a picture that is shown first when `delay` has passed; `is_shown` if one stands there already.
+    pub fn start(
+        view: View,
+        output: Arc<dyn Output>,
+        delay: Duration,
+        id: String,
+        is_shown: bool,
+    ) -> Painter {
         let canvas = Canvas {
             places: view.places(),
             view,
             arrangement: None,
             throttle: Throttle::new(Instant::now(), delay),
-            is_shown: false,
+            is_shown,
             is_finished: false,
         };
         let canvas = Arc::new((Mutex::new(canvas), Condvar::new()));
@@ -379,7 +384,7 @@ mod tests {
     #[test]
     fn a_quick_run_shows_one_picture() {
         let output = Arc::new(Recorder::default());
-        let painter = Painter::start(view(), output.clone(), Duration::from_secs(60));
+        let painter = Painter::start(view(), output.clone(), Duration::from_secs(60), fresh_id("dag"), false);
         painter.apply(&Event::WillRun { node: "a".into() });
         painter.apply(&ran());
         painter.finish(End::Picture, |_| {});
@@ -389,7 +394,7 @@ mod tests {
     #[test]
     fn a_slow_run_is_updated_and_ends_with_its_last_state() {
         let output = Arc::new(Recorder::default());
-        let painter = Painter::start(view(), output.clone(), Duration::ZERO);
+        let painter = Painter::start(view(), output.clone(), Duration::ZERO, fresh_id("dag"), false);
         output.wait_for(1);
         for _ in 0..100 {
             painter.apply(&Event::WillRun { node: "a".into() });
@@ -404,9 +409,10 @@ mod tests {
     #[test]
     fn a_line_takes_the_place_of_a_shown_picture_only() {
         let output = Arc::new(Recorder::default());
-        Painter::start(view(), output.clone(), Duration::from_secs(60)).finish(End::Line("x".into()), |_| {});
+        Painter::start(view(), output.clone(), Duration::from_secs(60), fresh_id("dag"), false)
+            .finish(End::Line("x".into()), |_| {});
         assert_eq!(output.kinds(), [] as [&str; 0]);
-        let painter = Painter::start(view(), output.clone(), Duration::ZERO);
+        let painter = Painter::start(view(), output.clone(), Duration::ZERO, fresh_id("dag"), false);
         output.wait_for(1);
         painter.finish(End::Line("computed 1 node".into()), |_| {});
         assert_eq!(output.kinds(), ["display", "update"]);

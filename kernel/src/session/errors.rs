@@ -228,6 +228,9 @@ pub fn nested_too_deeply(code: &str) -> Option<CellError> {
 }
 
 /// The user stopped the cell.
+/// The name of what is no error but somebody's wish.
+pub const INTERRUPTED: &str = "Interrupted";
+
 pub fn interrupted(what: &str) -> CellError {
     plain("Interrupted", what)
 }

@@ -47,7 +47,7 @@ pub enum Arguments {
     OneOptional(&'static str),
     /// Exactly one word; what it means.
     One(&'static str),
-    /// One of a few words.
+    /// One of a few words, or nothing.
     Choice(&'static [&'static str]),
     /// The rest of the line as it stands.
     Rest(&'static str),
@@ -295,9 +295,11 @@ pub static MAGICS: &[Magic] = &[
         kind: Kind::Line,
         arguments: Arguments::Choice(&["on", "off"]),
         options: &[],
-        summary: "Runs shown nodes again at every save (not yet available).",
-        details: "",
-        examples: &[],
+        summary: "Has displays follow the files: a save is enough, no cell need be executed. Alone: what follows.",
+        details: "Displays of `%run`, of names and of `%dag` are made anew where they are. Rust cells are marked and never run by \
+                  themselves, and neither is a node tagged `#[tag(expensive = \"true\")]`. Without it a save marks what it makes \
+                  stale.",
+        examples: &["%live on", "%live", "%live off"],
     },
     Magic {
         name: "transform",
@@ -345,7 +347,7 @@ impl Magic {
             Arguments::Pairs => "[k=v…]".to_owned(),
             Arguments::OneOptional(what) => format!("[{what}]"),
             Arguments::One(what) | Arguments::Rest(what) => what.to_owned(),
-            Arguments::Choice(words) => words.join("|"),
+            Arguments::Choice(words) => format!("[{}]", words.join("|")),
         };
         if !arguments.is_empty() {
             usage = format!("{usage} {arguments}");

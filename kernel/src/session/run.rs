@@ -17,6 +17,7 @@ use super::display::{End, Painter, fresh_id};
 use super::errors::{self, Result};
 use super::grammar::{Call, UsageError};
 use super::interrupts::Phase;
+use super::live::Shows;
 use super::records::Finished;
 use super::text;
 use crate::engine::Stream;
@@ -43,6 +44,10 @@ pub struct Request {
     pub recompute: Recompute,
     /// Whether the picture is wanted however quick the run is.
     pub picture: bool,
+    /// The display of its picture.
+    pub picture_id: String,
+    /// It was shown before and is made anew where it stands.
+    pub is_again: bool,
 }
 
 /// The last run, for `%time` and `%diff`.
@@ -119,17 +124,36 @@ impl Execution<'_> {
             (false, nodes) if nodes.is_empty() => Recompute::Nothing,
             (false, nodes) => Recompute::Nodes(nodes),
         };
-        let request = Request { targets: call.texts(), show, inputs, overrides, recompute, picture };
+        let request = Request {
+            targets: call.texts(),
+            show,
+            inputs,
+            overrides,
+            recompute,
+            picture,
+            picture_id: fresh_id("dag"),
+            is_again: false,
+        };
         let bundle = self.run_nodes(&revision, &request)?;
-        self.output.display(&bundle, Some(&fresh_id("value")));
+        self.display_value(&revision, bundle, request);
         Ok(())
     }
 
     /// A cell of bare names: the values, nothing compiled.
     pub(super) fn show_values(&self, revision: &Arc<Revision>, names: Vec<String>) -> Result<()> {
-        let bundle = self.run_nodes(revision, &Request { targets: names, ..Request::default() })?;
-        self.output.display(&bundle, Some(&fresh_id("value")));
+        let request = Request { targets: names, ..Request::default() };
+        let bundle = self.run_nodes(revision, &request)?;
+        self.display_value(revision, bundle, request);
         Ok(())
+    }
+
+    /// Shows what a run gave, which follows the files from now on.
+    fn display_value(&self, revision: &Arc<Revision>, bundle: MimeBundle, request: Request) {
+        let id = fresh_id("value");
+        self.output.display(&bundle, Some(&id));
+        // What was to be computed again was, once.
+        let request = Request { recompute: Recompute::Nothing, ..request };
+        self.keep_display(revision, Shows::Nodes(request), Some((id, bundle)));
     }
 
     /// One node's value as a bundle.
@@ -161,7 +185,10 @@ impl Execution<'_> {
         let delay = if request.picture { PICTURE_AFTER } else { PICTURE_IF_SLOW };
         let view = self.run_view(revision, &request.targets);
         tracing::debug!(target: "run", view = ?started.elapsed());
-        let painter = Painter::start(view, self.output.clone(), delay);
+        let painter = match request.picture_id.as_str() {
+            "" => Painter::start(view, self.output.clone(), delay, fresh_id("dag"), false),
+            id => Painter::start(view, self.output.clone(), delay, id.to_owned(), request.is_again),
+        };
         *self.shared.painter() = Some(painter);
         let mut answer = self.shared.once_or_again(|| {
             let worker = self.shared.commit(revision)?;

@@ -16,6 +16,7 @@ use super::display::fresh_id;
 use super::errors::{self, Result};
 use super::interrupts::Phase;
 use super::link::CellHost;
+use super::live::Shows;
 use super::run::Request;
 use super::text;
 use super::{Execution, Shared, locked};
@@ -83,7 +84,11 @@ impl Execution<'_> {
                     }
                     self.evaluate_once(&revision, &code, body)
                 })?;
-                end.map_err(|death| self.shared.died(&death, "the cell ran"))
+                end.map_err(|death| self.shared.died(&death, "the cell ran"))?;
+                if !request.targets.is_empty() {
+                    self.keep_display(&revision, Shows::Cell(request.targets), None);
+                }
+                Ok(())
             }
         }
     }

@@ -71,6 +71,15 @@ impl Screen {
         self.state().is_running = false;
     }
 
+    /// Has output go elsewhere for a while; where it went.
+    pub fn lend(&self, output: Arc<dyn Output>) -> Option<Arc<dyn Output>> {
+        self.state().output.replace(output)
+    }
+
+    pub fn give_back(&self, output: Option<Arc<dyn Output>>) {
+        self.state().output = output;
+    }
+
     /// Where output goes now; `None` before the first cell.
     pub fn output(&self) -> Option<Arc<dyn Output>> {
         self.state().output.clone()

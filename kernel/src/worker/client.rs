@@ -25,11 +25,12 @@ use std::time::{Duration, Instant};
 
 use brooklet_graph::graph::{Graph, Literals};
 use brooklet_graph::wire::{
-    self, Event, Failure, FromWorker, MimeBundle, Outcome, Refusal, Run, RunFacts, ToWorker, VERSION, Why,
+    self, Event, Failure, FromWorker, MimeBundle, Refusal, Run, ToWorker, VERSION, Why,
 };
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use super::death::{Death, describe};
+use super::done::{Done, Facts};
 use super::entry::PROTOCOL_FD;
 use super::environment;
 use super::output::{self, Marks, Piece};
@@ -39,8 +40,6 @@ use crate::{executable, os};
 
 /// How long a finished call waits for output that user code may have diverted.
 const OUTPUT_GRACE: Duration = Duration::from_secs(2);
-/// How long the record of a run waits for what the worker says of it.
-const FACTS_GRACE: Duration = Duration::from_secs(10);
 /// How long an interrupt waits to be noted.
 const INTERRUPT_GRACE: Duration = Duration::from_millis(300);
 /// How many bytes of stderr are kept to explain a death.
@@ -61,28 +60,6 @@ const QUICK: Duration = Duration::from_secs(20);
 const END_GRACE: Duration = Duration::from_secs(2);
 /// In the worker's environment, and in that of all forks of it: which worker it is.
 const TAG: &str = "BROOKLET_WORKER";
-
-/// What a worker says at the end of a run.
-pub struct Done {
-    pub outcome: Outcome,
-    /// Given inputs that nothing uses.
-    pub unused_inputs: Vec<String>,
-    /// Comes soon after.
-    pub facts: Option<Facts>,
-}
-
-/// What a run leaves for its record, when it has come.
-pub struct Facts(Receiver<FromWorker>);
-
-impl Facts {
-    /// Waits for them; nothing if the worker ends, or has something else to do for long.
-    pub fn wait(self) -> RunFacts {
-        match self.0.recv_timeout(FACTS_GRACE) {
-            Ok(FromWorker::Facts { facts, .. }) => facts,
-            _ => RunFacts::default(),
-        }
-    }
-}
 
 /// Who wants to know what happens in the worker. Called from the reader threads; must not block for long.
 pub trait Listener: Send + Sync {
@@ -276,7 +253,7 @@ impl Worker {
     pub fn run(&self, run: Run) -> Result<Done, Death> {
         let request = self.number();
         let answer = self.call(Key::Request(request));
-        let facts = Facts(self.shared.expect(Key::Facts(request)));
+        let facts = Facts::new(self.shared.expect(Key::Facts(request)));
         self.send(ToWorker::Run(Run { request, ..run }));
         match self.answer(&answer, None)? {
             FromWorker::Done { outcome, unused_inputs, .. } => {

@@ -202,7 +202,7 @@ fn check_arguments(call: &Call) -> Result<(), UsageError> {
         Arguments::Pairs => (0, usize::MAX, "k=v"),
         Arguments::OneOptional(what) => (0, 1, what),
         Arguments::One(what) => (1, 1, what),
-        Arguments::Choice(_) => (1, 1, "one of these words"),
+        Arguments::Choice(_) => (0, 1, ""),
         Arguments::Rest(_) => return Ok(()),
     };
     if call.words.len() < least {
