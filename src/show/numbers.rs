@@ -35,10 +35,10 @@ pub fn numbers(value: &Value, stored: Option<u64>) -> Numbers {
         if frame.height() * numeric.len() <= MOST {
             numeric.iter().for_each(|it| of_column(it, &format!("{}.", it.name()), &mut numbers));
         }
-    } else if is_small(value) || stored.is_some_and(|it| it <= SMALL) {
-        if let Ok(Ok(json)) = panics::catch(|| value.json()) {
-            of_json(&json, "", &mut numbers);
-        }
+    } else if (is_small(value) || stored.is_some_and(|it| it <= SMALL))
+        && let Ok(Ok(json)) = panics::catch(|| value.json())
+    {
+        of_json(&json, "", &mut numbers);
     }
     numbers
 }

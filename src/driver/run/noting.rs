@@ -31,14 +31,16 @@ impl Running<'_> {
         }
         let names = &self.driver.committed.nodes[index].names;
         let (made, version, milliseconds) = self.driver.store.last_of(&names.node)?;
-        (made.names.function == names.function).then(|| Record {
+        let is_same = made.names.function == names.function;
+        let record = Record {
             how: How::Reused,
             key: None,
             milliseconds,
             now: Parts { made, version, columns: None },
             before: None,
             before_how: None,
-        })
+        };
+        is_same.then_some(record)
     }
 
     /// Why a node runs whatever is kept of it.

@@ -41,11 +41,12 @@ impl Mark {
 fn coded(text: &str) -> String {
     let pieces: Vec<String> = escape(text).split('`').map(str::to_owned).collect();
     // Without its pair a backtick is one.
-    if pieces.len() % 2 == 0 {
+    if pieces.len().is_multiple_of(2) {
         return pieces.join("`");
     }
-    let code =
-        |(at, it): (usize, &String)| if at % 2 == 1 { format!("<code>{it}</code>") } else { it.clone() };
+    let code = |(at, it): (usize, &String)| {
+        if !at.is_multiple_of(2) { format!("<code>{it}</code>") } else { it.clone() }
+    };
     pieces.iter().enumerate().map(code).collect()
 }
 
