@@ -345,10 +345,10 @@ impl Worker {
     }
 
     fn run_targets(&mut self, run: Run) {
-        let Run { request, targets, show, inputs, overrides, recompute } = run;
+        let Run { request, targets, show, inputs, overrides, recompute, hold } = run;
         let answers = self.answers.clone();
         let mut events = move |event| answers.send(&FromWorker::Event { request, event });
-        let wanted = Request { targets, inputs, overrides, recompute, ..Request::default() };
+        let wanted = Request { targets, inputs, overrides, recompute, hold, ..Request::default() };
         let report = panics::catch(|| self.driver.execute(&wanted, &mut events));
         let (values, versions, files) = match &report {
             Ok(report) => (report.values.clone(), report.versions.clone(), report.files.clone()),

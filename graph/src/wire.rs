@@ -130,6 +130,9 @@ pub struct Run {
     /// Raw literals that take the place of nodes.
     pub overrides: Literals,
     pub recompute: Recompute,
+    /// Nodes that this run must not compute; what needs one that it would have to compute cannot be had.
+    #[serde(default)]
+    pub hold: Vec<String>,
 }
 
 /// What a run computes again though its results are kept.

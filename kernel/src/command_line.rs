@@ -94,7 +94,7 @@ pub fn main() -> ExitCode {
         Command::Lab { directory, jupyter } => lab::lab(directory, &jupyter),
         Command::Run { notebook, output_dir, allow_errors } => {
             let options = run::Options { notebook, output_directory: output_dir, allow_errors };
-            run::run(&options, session)
+            run::run(&options, || session(false))
         }
         Command::Install(place) => report(kernelspec::install(&place.into()).map(|directory| {
             format!("registered the kernel `{}` in {}", kernelspec::NAME, directory.display())
@@ -129,11 +129,12 @@ fn log(otherwise: &str) {
 }
 
 /// The engine behind both frontends, for the notebook in the current directory.
-fn session() -> Result<Arc<dyn Engine>, String> {
+fn session(follow: bool) -> Result<Arc<dyn Engine>, String> {
     checked_cache_directory().map_err(|error| error.to_string())?;
     let directory =
         std::env::current_dir().map_err(|error| format!("there is no current directory: {error}"))?;
-    Session::start(Options { directory }).map_err(|error| format!("the session cannot start: {error}"))
+    Session::start(Options { directory, follow })
+        .map_err(|error| format!("the session cannot start: {error}"))
 }
 
 fn kernel(connection_file: &Path) -> ExitCode {
@@ -142,7 +143,7 @@ fn kernel(connection_file: &Path) -> ExitCode {
         // Before the session makes its directory, which from then on must not be left behind.
         let signals = Caught::new(&[SIGTERM, SIGHUP])
             .map_err(|error| format!("the kernel cannot catch signals: {error}"))?;
-        let engine = session()?;
+        let engine = session(true)?;
         jupyter::serve(connection_file, engine.clone(), Some(signals)).map_err(|error| {
             engine.shutdown();
             error.to_string()

@@ -157,14 +157,17 @@ impl Shared {
 
     /// Something was saved: what is being compiled may be of no use any more.
     fn saved(&self) {
-        self.tell(News::Saved);
-        let is_working = self.state().working.is_some();
-        if is_working {
-            let now = self.snapshot().hash;
+        let now = self.snapshot().hash;
+        let is_news = {
             let state = self.state();
             if state.working.as_ref().is_some_and(|it| *it != now) {
                 self.compiler.kill();
             }
+            let newest = state.working.as_ref().or(state.candidate.as_ref().map(|it| &it.0));
+            newest != Some(&now)
+        };
+        if is_news {
+            self.tell(News::Saved);
         }
         self.wake();
     }

@@ -83,6 +83,8 @@ const TRANSFORM: &str = "%%transform ";
 pub struct Options {
     /// The notebook's directory: what relative paths count from.
     pub directory: PathBuf,
+    /// Whether displays follow the files; not where they are written down once and for all.
+    pub follow: bool,
 }
 
 /// One notebook's engine.
@@ -277,6 +279,9 @@ impl Session {
             record: Mutex::default(),
             recorder,
         });
+        if !options.follow {
+            return Ok(Arc::new(Session { shared }));
+        }
         live::start(&shared, woken);
         let listener = Arc::downgrade(&shared);
         shared.reloader.listen(Box::new(move |news| {
@@ -292,10 +297,15 @@ impl Session {
 
 impl Engine for Session {
     fn execute(&self, cell: &Cell, output: Arc<dyn Output>) -> Outcome {
-        let _turn = self.shared.take_turn();
+        let Some(_turn) = self.shared.take_turn(&*output) else {
+            return Outcome::Failure(errors::interrupted("stopped while it waited for a live run to end"));
+        };
         let key = if cell.id.is_empty() { &cell.code } else { &cell.id };
         self.shared.live.forget_cell(key);
         self.shared.screen.begin(output.clone());
+        for text in self.shared.live.take_owed() {
+            output.stream(Stream::Stderr, &format!("{text}\n"));
+        }
         let phase = self.shared.interrupts.begin();
         let execution =
             Execution { shared: &self.shared, output, count: cell.execution_count, cell: key.clone() };
@@ -333,6 +343,9 @@ impl Engine for Session {
     }
 
     fn interrupt(&self) {
+        if self.shared.interrupt_live_run() {
+            return;
+        }
         match self.shared.interrupts.press() {
             Action::Nothing => {}
             Action::KillCompiler => {
@@ -350,6 +363,7 @@ impl Engine for Session {
     }
 
     fn shutdown(&self) {
+        self.shared.live.close();
         self.shared.settle_results();
         self.shared.recorder.settle();
         self.shared.interrupts.close();
@@ -404,7 +418,10 @@ impl Execution<'_> {
                 "time" if !rest.is_empty() || !body.trim().is_empty() => {
                     return self.timed(|| self.magics(rest, body));
                 }
-                "transform" => return self.transform(call, body),
+                "transform" => {
+                    let _paused = self.shared.live.pause();
+                    return self.transform(call, body);
+                }
                 _ => self.magic(call)?,
             }
             left = rest;
@@ -414,9 +431,15 @@ impl Execution<'_> {
 
     fn magic(&self, call: &Call) -> Result<()> {
         match call.magic.name {
-            "watch" => self.watch(call),
-            "unwatch" => self.unwatch(call),
-            "config" => self.config(call),
+            // What these change is told by themselves.
+            "watch" | "unwatch" | "config" => {
+                let _paused = self.shared.live.pause();
+                match call.magic.name {
+                    "watch" => self.watch(call),
+                    "unwatch" => self.unwatch(call),
+                    _ => self.config(call),
+                }
+            }
             "input" => self.input(call),
             "run" => self.run(call),
             "dag" => self.dag(call),

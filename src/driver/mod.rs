@@ -77,6 +77,8 @@ pub struct Request {
     pub value_overrides: BTreeMap<String, GivenValue>,
     /// What is computed again though its result is kept.
     pub recompute: Recompute,
+    /// Nodes that are not to be computed, only found.
+    pub hold: Vec<String>,
 }
 
 /// A value that a program gives. What cannot be told apart by its content is told apart by having been given

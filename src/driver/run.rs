@@ -28,6 +28,8 @@ use crate::glue::Argument;
 use crate::store::{Found, Known, Made};
 use crate::version::{Encoder, Version};
 
+/// The kind of failure of a node that a run must not compute.
+const HELD: &str = "Held";
 /// How often a run begins anew because a value that was computed again is another one than the one on record. Functions
 /// that give another value each time would go on for ever.
 const RESTARTS: usize = 3;
@@ -291,6 +293,7 @@ impl<'a> Running<'a> {
             }
             match self.to_run.pop_front() {
                 None => self.wait(),
+                Some((index, key)) if self.is_held(index) => self.hold_back(index, &key),
                 Some((index, key)) if !self.has_values(index) => self.park(index, key),
                 Some((index, key)) if self.is_alone() || self.is_quick(index) => {
                     let step = self.start(index, key);
@@ -299,6 +302,23 @@ impl<'a> Running<'a> {
                 Some((index, key)) => self.hand_over(index, key),
             }
         }
+    }
+
+    fn is_held(&self, index: usize) -> bool {
+        !self.request.hold.is_empty()
+            && self.request.hold.iter().any(|it| it == self.driver.committed.name(index))
+    }
+
+    /// Ends a node that would have to be computed, and must not be.
+    fn hold_back(&mut self, index: usize, key: &Version) {
+        let twins = self.twins_of(index, key);
+        self.to_run.extend(twins.into_iter().map(|it| (it, *key)));
+        let node = self.name(index);
+        let message = "it would have to be computed, and is held back in this run".to_owned();
+        (self.events)(Event::DidSkip { node: node.clone(), because: message.clone() });
+        self.driver.skipped[index] = Some(message.clone());
+        self.report.failures.push(Failure { kind: HELD.to_owned(), node, message, ..Failure::default() });
+        self.complete(index, State::Failed { because: index });
     }
 
     /// Nothing runs, and nothing else is to run: what waits, waits for the step just taken.

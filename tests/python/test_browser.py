@@ -136,7 +136,7 @@ def test_a_save_is_seen_without_a_key(page, notebooks):
     page.until(f"({text}.match(/stale: base changed/g) || []).length === 4")
     page.screenshot("jupyterlab-stale.png")
     page.evaluate("window.panel.sessionContext.session.kernel.requestExecute({ code: '%live on' }).done.then(() => 1)")
-    page.until(f"{text}.includes('201') && ({text}.match(/stale/g) || []).length === 1")
+    page.until(f"{text}.includes('201') && ({text}.match(/stale: base/g) || []).length === 1")
     page.screenshot("jupyterlab-live.png")
     save(flow, "base + 1", "{ assert!(base < 0, \"not today\"); base }")
     page.until(f"{text}.includes('not today')")

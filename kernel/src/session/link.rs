@@ -39,6 +39,13 @@ pub struct Link {
     pub cell_began: Option<Instant>,
 }
 
+impl Link {
+    /// Whether a worker lives that loaded the image of this key.
+    pub fn is_running_on(&self, image: &str) -> bool {
+        self.image == image && self.worker.as_ref().is_some_and(|it| it.is_alive())
+    }
+}
+
 /// Beside the notebook: what outlives the kernel.
 pub const STORE: &str = ".brooklet";
 

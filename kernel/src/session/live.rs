@@ -1,15 +1,22 @@
 //! Displays that follow the files: marked at once when a save makes them stale, and with `%live on` run again.
 //!
 //! What a cell has shown stays on the screen while the files change under it. So it is remembered what each shows, and
-//! of which code and inputs; a thread of its own compares that with every content that was compiled. It holds the
-//! session's turn while it runs nodes, and gives it up as soon as a cell wants it or another save comes: between two
-//! steps, like any interrupt. What it runs is a run like any other, with its pictures and its record; only that nothing
-//! is printed and nothing new appears: displays are updated where they are.
+//! of which code and inputs; a thread of its own compares that with every content that was compiled. What a cell changes
+//! itself (a transform, the configuration, an input) is told by that cell, and marks nothing.
+//!
+//! A live run is a run like any other, with its pictures and its record; only that nothing is printed and nothing new
+//! appears. It holds the session's turn. This is quite tricky, because a cell may want the turn, a save may come or the
+//! user may interrupt at any moment, and a worker forgets an interrupt when a run begins: so whoever wants a live run
+//! to end asks again and again until it has ended, under the lock that its end takes, so that no cell is hit. A live run
+//! starts no worker and builds no image: what that costs is for cells to tell.
 
+mod again;
 mod mark;
 
+use std::any::Any;
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,10 +25,9 @@ use brooklet_graph::picture::Selection;
 use brooklet_graph::wire::MimeBundle;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
-use super::display::draw;
-use super::errors::{self, Result};
+use super::display::fresh_id;
+use super::errors::Result;
 use super::grammar::Call;
-use super::interrupts::Phase;
 use super::run::Request;
 use super::{Execution, Shared, locked, text};
 use crate::engine::{Output, Stream};
@@ -30,8 +36,14 @@ pub use mark::Mark;
 
 /// Saves that follow each other within this are one.
 const QUIET: Duration = Duration::from_millis(250);
-/// Nodes with this tag are run by cells alone.
-const EXPENSIVE: &str = "expensive";
+/// A live run that is to end is asked so often.
+const ASK_EVERY: Duration = Duration::from_millis(100);
+/// A cell that waits for its turn says so after this.
+const TELL_AFTER: Duration = Duration::from_millis(600);
+/// So many displays follow the files, the newest.
+const MOST: usize = 100;
+/// As other threads that execute.
+const STACK: usize = 64 << 20;
 
 /// What has happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,25 +57,38 @@ pub enum Wake {
 /// All displays that follow the files.
 pub struct Live {
     state: Mutex<State>,
+    /// A live run has ended, or a cell gives up waiting.
+    changed: Condvar,
     wake: Sender<Wake>,
 }
 
 #[derive(Default)]
 struct State {
     is_on: bool,
+    is_closed: bool,
     displays: Vec<Display>,
-    /// Numbers displays.
+    /// Numbers displays and runs.
     count: u64,
     /// Cells that want their turn.
     waiting: usize,
+    /// The cell that waits was interrupted.
+    has_given_up: bool,
+    /// Inputs and configuration are those of another run for a moment.
+    paused: usize,
     run: Option<Run>,
     last: Option<Last>,
+    /// What happened in live runs and must be told by the next cell.
+    owed: Vec<String>,
 }
 
 /// A live run that goes on.
-#[derive(Default)]
 struct Run {
+    number: u64,
     is_cancelled: bool,
+    /// Somebody asks it to end.
+    is_asked: bool,
+    /// How often the user interrupted it.
+    presses: u32,
 }
 
 /// What the last live run did.
@@ -87,10 +112,14 @@ pub struct Display {
     output: Arc<dyn Output>,
     shows: Shows,
     /// What stands below the cell, by display id; of a Rust cell nothing that could be updated.
-    shown: Option<(String, MimeBundle)>,
+    shown: Option<(String, Arc<MimeBundle>)>,
     /// What it was made of.
     revision: Arc<Revision>,
     literals: Literals,
+    /// The last revision that is no news to its reader.
+    seen: Arc<Revision>,
+    /// What was tried in vain to make it anew of.
+    tried: Option<(u64, Literals)>,
     mark: Mark,
     /// The display of a mark that stands by itself.
     note: Option<String>,
@@ -113,7 +142,11 @@ impl Shows {
             Shows::Picture(selection) => &selection.targets,
             Shows::Cell(uses) => uses,
         };
-        if targets.is_empty() {
+        let is_whole = match self {
+            Shows::Picture(it) => it.down.is_some() || it.around.is_some() || it.path.is_some(),
+            Shows::Nodes(_) | Shows::Cell(_) => false,
+        };
+        if targets.is_empty() || is_whole {
             return graph.nodes.keys().cloned().collect();
         }
         let targets: Vec<&str> = targets.iter().map(String::as_str).collect();
@@ -131,7 +164,7 @@ impl Shows {
 
 impl Live {
     pub fn new(wake: Sender<Wake>) -> Live {
-        Live { state: Mutex::default(), wake }
+        Live { state: Mutex::default(), changed: Condvar::new(), wake }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -147,10 +180,37 @@ impl Live {
         self.state().displays.retain(|it| it.cell != cell);
     }
 
+    /// What happened in live runs since the last cell and is not seen in a display.
+    pub fn take_owed(&self) -> Vec<String> {
+        std::mem::take(&mut self.state().owed)
+    }
+
+    /// The session ends: nothing is updated any more.
+    pub fn close(&self) {
+        let mut state = self.state();
+        state.is_closed = true;
+        if let Some(run) = &mut state.run {
+            run.is_cancelled = true;
+        }
+    }
+
+    /// Nothing is compared until the guard is dropped.
+    pub fn pause(&self) -> Paused<'_> {
+        self.state().paused += 1;
+        Paused(self)
+    }
+
+    /// A cell has changed the graph itself: that is no news.
+    pub fn acknowledge(&self, revision: &Arc<Revision>) {
+        for display in self.state().displays.iter_mut().filter(|it| it.mark == Mark::None) {
+            display.seen = revision.clone();
+        }
+    }
+
     /// Whether a live run is to end before its next step: somebody else wants the turn, or the files changed.
     fn is_cancelled(&self) -> bool {
         let state = self.state();
-        state.waiting > 0 || state.run.as_ref().is_none_or(|it| it.is_cancelled)
+        state.waiting > 0 || state.is_closed || state.run.as_ref().is_none_or(|it| it.is_cancelled)
     }
 
     fn with(&self, number: u64, change: impl FnOnce(&mut Display)) {
@@ -158,16 +218,30 @@ impl Live {
             change(display);
         }
     }
+
+    fn display(&self, number: u64) -> Option<Display> {
+        self.state().displays.iter().find(|it| it.number == number).cloned()
+    }
+}
+
+/// Holds comparisons off.
+pub struct Paused<'a>(&'a Live);
+
+impl Drop for Paused<'_> {
+    fn drop(&mut self) {
+        self.0.state().paused -= 1;
+        self.0.wake(Wake::Ready);
+    }
 }
 
 /// Starts the thread; it ends when `Live` is dropped.
 pub fn start(shared: &Arc<Shared>, woken: Receiver<Wake>) {
     let shared = Arc::downgrade(shared);
-    let _ = thread::Builder::new().name("live".into()).spawn(move || follow(&shared, &woken));
+    let follow = move || follow(&shared, &woken);
+    let _ = thread::Builder::new().name("live".into()).stack_size(STACK).spawn(follow);
 }
 
 fn follow(shared: &Weak<Shared>, woken: &Receiver<Wake>) {
-    // Since the displays were looked at last.
     let mut save: Option<Instant> = None;
     let mut is_ready = false;
     loop {
@@ -180,83 +254,128 @@ fn follow(shared: &Weak<Shared>, woken: &Receiver<Wake>) {
             Ok(Wake::Saved) => save = Some(Instant::now()),
             Ok(Wake::Ready) => is_ready = true,
             Err(RecvTimeoutError::Timeout) => {
-                is_ready = false;
+                (is_ready, save) = (false, None);
                 let Some(shared) = shared.upgrade() else { return };
-                shared.follow_files(save.take().is_some());
+                // A panic of ours must not end what goes on beside the cells.
+                let done = catch_unwind(AssertUnwindSafe(|| shared.follow_files()));
+                if let Err(panic) = done {
+                    shared.live.state().owed.push(words(&*panic));
+                }
             }
             Err(RecvTimeoutError::Disconnected) => return,
         }
     }
 }
 
+fn words(panic: &(dyn Any + Send)) -> String {
+    let message = panic.downcast_ref::<String>().map(String::as_str);
+    let message = message.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    format!("a live run ended by a fault of Brooklet itself: {message}")
+}
+
 impl Shared {
-    /// A file was saved. A live run of what it held before is of no use any more.
-    pub fn saved(&self) {
-        let is_running = {
+    /// The content of the files has changed. A live run of what it was before is of no use any more.
+    pub fn saved(self: &Arc<Self>) {
+        {
             let mut state = self.live.state();
-            state.run.as_mut().map(|it| it.is_cancelled = true).is_some()
-        };
-        if is_running {
-            self.stop_live_run();
+            if let Some(run) = &mut state.run {
+                run.is_cancelled = true;
+                self.ask_to_end(&mut state);
+            }
         }
-        // What a cell writes itself, its reader knows of; its end wakes us.
-        if is_running || self.interrupts.phase() == Phase::Idle {
-            self.live.wake(Wake::Saved);
-        }
+        self.live.wake(Wake::Saved);
     }
 
-    /// Waits for a cell's turn; a live run gives way.
-    pub fn take_turn(&self) -> MutexGuard<'_, ()> {
-        let is_running = {
-            let mut state = self.live.state();
-            state.waiting += 1;
-            state.run.is_some()
-        };
-        if is_running {
-            self.stop_live_run();
+    /// Waits for a cell's turn; a live run gives way. `None` if the user gave up waiting.
+    pub fn take_turn(self: &Arc<Self>, output: &dyn Output) -> Option<MutexGuard<'_, ()>> {
+        let mut state = self.live.state();
+        state.waiting += 1;
+        state.has_given_up = false;
+        let mut was_told = false;
+        while state.run.is_some() && !state.has_given_up {
+            self.ask_to_end(&mut state);
+            let waited = self.live.changed.wait_timeout(state, TELL_AFTER);
+            let timeout;
+            (state, timeout) = waited.unwrap_or_else(|it| it.into_inner());
+            if timeout.timed_out() && state.run.is_some() && !std::mem::replace(&mut was_told, true) {
+                let line = "note: a step of a live run is still under way; interrupt to give up, and once more to kill \
+                            the worker\n";
+                output.stream(Stream::Stderr, line);
+            }
         }
+        if std::mem::take(&mut state.has_given_up) {
+            state.waiting -= 1;
+            return None;
+        }
+        drop(state);
         let turn = locked(&self.turn);
         self.live.state().waiting -= 1;
-        turn
+        Some(turn)
     }
 
-    fn stop_live_run(&self) {
-        let worker = self.link().worker.clone();
-        if let Some(worker) = worker {
-            worker.interrupt();
+    /// The user interrupts; whether that is about a live run.
+    pub fn interrupt_live_run(self: &Arc<Self>) -> bool {
+        let presses = {
+            let mut state = self.live.state();
+            state.has_given_up = state.waiting > 0;
+            let Some(run) = &mut state.run else {
+                state.has_given_up = false;
+                return false;
+            };
+            run.is_cancelled = true;
+            run.presses += 1;
+            let presses = run.presses;
+            self.ask_to_end(&mut state);
+            presses
+        };
+        self.live.changed.notify_all();
+        if presses > 1 {
+            self.kill_worker();
         }
+        true
     }
 
-    /// Compares all displays with the newest content of the files. Without live mode only a save marks them: what a cell
-    /// changes, a transform or an input, is told by that cell.
-    fn follow_files(self: &Arc<Self>, was_saved: bool) {
-        let Some(outcome) = self.reloader.outcome() else { return };
-        let is_on = self.live.state().is_on;
-        if !is_on && !was_saved {
-            return;
-        }
-        let displays = self.live.state().displays.clone();
-        match outcome {
-            Ok(revision) => {
-                let mut stale = Vec::new();
-                for display in &displays {
-                    let mark = match self.what_changed(display, &revision) {
-                        None => Mark::None,
-                        Some(_) if is_on && !matches!(display.shows, Shows::Cell(_)) => {
-                            stale.push(display.number);
-                            continue;
-                        }
-                        Some(what) => Mark::Stale(what),
-                    };
-                    self.set_mark(display.number, mark);
+    /// Asks the worker to stop, until the live run has ended.
+    fn ask_to_end(self: &Arc<Self>, state: &mut State) {
+        let Some(run) = state.run.as_mut().filter(|it| !it.is_asked) else { return };
+        run.is_asked = true;
+        let (shared, number) = (self.clone(), run.number);
+        let ask = move || {
+            let mut state = shared.live.state();
+            // The lock is held meanwhile: the turn is not given up before the run's end is noted.
+            while state.run.as_ref().is_some_and(|it| it.number == number) {
+                let worker = shared.link().worker.clone();
+                if let Some(worker) = worker {
+                    worker.interrupt();
                 }
-                if !stale.is_empty() {
-                    self.run_again(&stale);
+                let waited = shared.live.changed.wait_timeout(state, ASK_EVERY);
+                state = waited.unwrap_or_else(|it| it.into_inner()).0;
+            }
+        };
+        let _ = thread::Builder::new().name("live-end".into()).spawn(ask);
+    }
+
+    /// Compares all displays with the newest content of the files.
+    fn follow_files(self: &Arc<Self>) {
+        let (is_on, displays) = {
+            let state = self.live.state();
+            if state.is_closed || state.paused > 0 || state.displays.is_empty() {
+                return;
+            }
+            (state.is_on, state.displays.clone())
+        };
+        let Some(outcome) = self.reloader.outcome() else { return };
+        match outcome {
+            Ok(revision) if is_on => self.follow_live(&revision, &displays),
+            Ok(revision) => {
+                for display in &displays {
+                    let names = changed_nodes(&display.shows, &display.seen.graph, &revision.graph);
+                    self.set_mark(display.number, stale_if(&names));
                 }
             }
             // Without live mode the next cell tells it.
             Err(problems) if is_on && !problems.interrupted => {
-                let what = self.problems(&problems).value;
+                let what = self.tidied(self.problems(&problems)).value;
                 for display in &displays {
                     self.set_mark(display.number, Mark::Failed(what.clone()));
                 }
@@ -265,20 +384,37 @@ impl Shared {
         }
     }
 
-    /// What a display needs and is another now, in words.
-    fn what_changed(&self, display: &Display, revision: &Revision) -> Option<String> {
-        let graphs = [&display.revision.graph, &revision.graph];
-        let needed: BTreeSet<String> = graphs.iter().flat_map(|it| display.shows.needed(it)).collect();
-        let change = diff(graphs[0], graphs[1]);
-        let nodes = change.changed.iter().chain(&change.added).chain(&change.removed);
-        let mut names: Vec<String> = nodes.filter(|it| needed.contains(*it)).cloned().collect();
+    fn follow_live(self: &Arc<Self>, revision: &Arc<Revision>, displays: &[Display]) {
+        let mut stale = Vec::new();
+        for display in displays {
+            let names = self.changed_since(display, revision);
+            let is_cell = matches!(display.shows, Shows::Cell(_));
+            let was_tried = display
+                .tried
+                .as_ref()
+                .is_some_and(|it| *it == (revision.number, self.given_now(&display.shows)));
+            match names.is_empty() || is_cell {
+                true => self.set_mark(display.number, stale_if(&names)),
+                false if was_tried => {}
+                false => stale.push(display.number),
+            }
+        }
+        if !stale.is_empty() {
+            self.run_again(&stale);
+        }
+    }
+
+    /// What a display needs and is another now.
+    fn changed_since(&self, display: &Display, revision: &Revision) -> Vec<String> {
+        let mut names = changed_nodes(&display.shows, &display.revision.graph, &revision.graph);
         if !matches!(display.shows, Shows::Picture(_)) {
             let now = self.given_now(&display.shows);
+            let needed = display.shows.needed(&revision.graph);
             let all: BTreeSet<&String> = now.keys().chain(display.literals.keys()).collect();
             let other = all.into_iter().filter(|it| now.get(*it) != display.literals.get(*it));
             names.extend(other.filter(|it| needed.contains(*it)).cloned());
         }
-        (!names.is_empty()).then(|| format!("{} changed", text::list(&names)))
+        names
     }
 
     /// Configuration and inputs as they are for a display now.
@@ -292,18 +428,21 @@ impl Shared {
 
     fn set_mark(&self, number: u64, mark: Mark) {
         let mut update = None;
-        self.live.with(number, |display| {
-            if display.mark != mark {
-                display.mark = mark;
-                if display.shown.is_none() && display.note.is_none() {
-                    let id = super::display::fresh_id("note");
-                    display.note = Some(id.clone());
-                    update = Some((display.clone(), true));
-                } else {
-                    update = Some((display.clone(), false));
-                }
+        {
+            let mut state = self.live.state();
+            if state.is_closed {
+                return;
             }
-        });
+            let display = state.displays.iter_mut().find(|it| it.number == number);
+            if let Some(display) = display.filter(|it| it.mark != mark) {
+                display.mark = mark;
+                let is_new = display.shown.is_none() && display.note.is_none();
+                if is_new {
+                    display.note = Some(fresh_id("note"));
+                }
+                update = Some((display.clone(), is_new));
+            }
+        }
         let Some((display, is_new)) = update else { return };
         match (&display.shown, &display.note) {
             (Some((id, bundle)), _) => display.output.update(&mark::marked(bundle, &display.mark), id),
@@ -313,61 +452,26 @@ impl Shared {
         }
     }
 
-    /// Runs displays again, one after the other.
-    fn run_again(self: &Arc<Self>, numbers: &[u64]) {
-        let _turn = locked(&self.turn);
-        {
-            let mut state = self.live.state();
-            if state.waiting > 0 {
-                // The cell may change more; its end wakes us.
-                return;
+    fn mark_stale(&self, numbers: &[u64], revision: &Revision) {
+        for display in numbers.iter().filter_map(|it| self.live.display(*it)) {
+            let names = self.changed_since(&display, revision);
+            if !names.is_empty() && display.mark == Mark::None {
+                self.set_mark(display.number, stale_if(&names));
             }
-            state.run = Some(Run::default());
-        }
-        let started = Instant::now();
-        let (mut displays, mut nodes, mut failed) = (0, 0, 0);
-        for number in numbers {
-            let display = self.live.state().displays.iter().find(|it| it.number == *number).cloned();
-            let Some(display) = display.filter(|_| !self.live.is_cancelled()) else { continue };
-            match self.show_again(&display) {
-                Ok(ran) => {
-                    displays += 1;
-                    nodes += ran;
-                }
-                Err(error) if error.name == errors::INTERRUPTED => {
-                    self.set_mark(*number, Mark::Stale("the files changed".to_owned()));
-                }
-                Err(error) => {
-                    displays += 1;
-                    failed += 1;
-                    self.set_mark(*number, Mark::Failed(error.value));
-                }
-            }
-        }
-        let mut state = self.live.state();
-        let is_cancelled = state.run.take().is_some_and(|it| it.is_cancelled);
-        if displays > 0 {
-            let took = started.elapsed();
-            state.last = Some(Last { ended: Instant::now(), took, displays, nodes, failed });
-        }
-        drop(state);
-        if is_cancelled {
-            self.live.wake(Wake::Ready);
         }
     }
+}
 
-    /// Runs one display again and updates it; how many nodes ran.
-    fn show_again(self: &Arc<Self>, display: &Display) -> Result<usize> {
-        let phase = self.interrupts.begin();
-        let quiet: Arc<dyn Output> = Arc::new(Quiet { inner: display.output.clone() });
-        let before = self.screen.lend(quiet.clone());
-        let execution =
-            Execution { shared: self, output: quiet, count: display.count, cell: display.cell.clone() };
-        let done = self.revision().and_then(|revision| execution.again(display, &revision));
-        self.screen.give_back(before);
-        drop(phase);
-        done
-    }
+/// Nodes that a display needs and that are another in another graph.
+fn changed_nodes(shows: &Shows, before: &Graph, now: &Graph) -> Vec<String> {
+    let needed: BTreeSet<String> = [before, now].into_iter().flat_map(|it| shows.needed(it)).collect();
+    let change = diff(before, now);
+    let nodes = change.changed.iter().chain(&change.added).chain(&change.removed);
+    nodes.filter(|it| needed.contains(*it)).cloned().collect()
+}
+
+fn stale_if(names: &[String]) -> Mark {
+    if names.is_empty() { Mark::None } else { Mark::Stale(format!("{} changed", text::list(names))) }
 }
 
 impl Execution<'_> {
@@ -425,85 +529,21 @@ impl Execution<'_> {
         let mut state = self.shared.live.state();
         state.count += 1;
         let number = state.count;
+        let more = (state.displays.len() + 1).saturating_sub(MOST);
+        state.displays.drain(..more);
         state.displays.push(Display {
             number,
             cell: self.cell.clone(),
             count: self.count,
             output: self.output.clone(),
             shows,
-            shown,
+            shown: shown.map(|(id, bundle)| (id, Arc::new(bundle))),
             revision: revision.clone(),
             literals,
+            seen: revision.clone(),
+            tried: None,
             mark: Mark::None,
             note: None,
         });
-    }
-
-    /// Makes a display anew, where it is; how many nodes ran.
-    fn again(&self, display: &Display, revision: &Arc<Revision>) -> Result<usize> {
-        let Some((id, _)) = &display.shown else { return Ok(0) };
-        let literals = self.shared.given_now(&display.shows);
-        let (bundle, ran) = match &display.shows {
-            Shows::Cell(_) => return Ok(0),
-            Shows::Picture(selection) => (draw(&self.view(revision, selection), id), 0),
-            Shows::Nodes(request) => {
-                if let Some(expensive) = self.expensive(display, revision) {
-                    let what = format!("{expensive} is tagged `{EXPENSIVE}`: run the cell to compute it");
-                    self.shared.set_mark(display.number, Mark::Stale(what));
-                    return Ok(0);
-                }
-                let bundle = self.run_nodes(revision, &Request { is_again: true, ..request.clone() })?;
-                (bundle, self.shared.tally().ran())
-            }
-        };
-        display.output.update(&bundle, id);
-        self.shared.live.with(display.number, |it| {
-            it.shown = Some((id.clone(), bundle));
-            it.revision = revision.clone();
-            it.literals = literals;
-            it.mark = Mark::None;
-        });
-        Ok(ran)
-    }
-
-    /// A node that would have to run, as far as the graphs tell, and that only a cell may run.
-    fn expensive(&self, display: &Display, revision: &Revision) -> Option<String> {
-        let needed = display.shows.needed(&revision.graph);
-        let change = diff(&display.revision.graph, &revision.graph);
-        let now = self.shared.given_now(&display.shows);
-        let mut stale: BTreeSet<&str> =
-            change.changed.iter().chain(&change.added).map(String::as_str).collect();
-        stale.extend(now.keys().filter(|it| now.get(*it) != display.literals.get(*it)).map(String::as_str));
-        for node in revision.graph.nodes.values() {
-            if node.dependencies.iter().any(|it| stale.contains(&*it.name)) {
-                stale.insert(&node.name);
-            }
-        }
-        let is_expensive = |it: &&brooklet_graph::graph::Node| {
-            let tag = it.tags.get(EXPENSIVE);
-            needed.contains(&it.name)
-                && stale.contains(&*it.name)
-                && tag.is_some_and(|it| it.iter().any(|it| it == "true"))
-        };
-        revision.graph.nodes.values().find(is_expensive).map(|it| format!("`{}`", it.name))
-    }
-}
-
-/// Lets through what updates a display, and nothing that would appear anew.
-struct Quiet {
-    inner: Arc<dyn Output>,
-}
-
-impl Output for Quiet {
-    fn stream(&self, _: Stream, _: &str) {}
-    fn display(&self, _: &MimeBundle, _: Option<&str>) {}
-    fn update(&self, bundle: &MimeBundle, display_id: &str) {
-        self.inner.update(bundle, display_id);
-    }
-    fn result(&self, _: &MimeBundle) {}
-    fn clear(&self, _: bool) {}
-    fn page(&self, _: &str) {}
-    fn input(&self, _: &str, _: bool) -> std::result::Result<String, String> {
-        Err("a live run has nobody to ask: execute the cell".to_owned())
     }
 }

@@ -121,7 +121,7 @@ impl Writer {
         record.settle(&revision.graph, &facts.versions);
         record.results = facts.numbers;
         record.files = facts.files;
-        record.by = By { kind: "notebook".to_owned(), name: notebook() };
+        record.by = By { name: notebook(), ..record.by };
         for (file, module) in revision.sources.files.iter().zip(&revision.modules) {
             let hash = self.book.keep_source(&file.text)?;
             record.sources.push(Source { path: file.path.clone(), module: module.join("::"), hash });

@@ -48,6 +48,8 @@ pub struct Request {
     pub picture_id: String,
     /// It was shown before and is made anew where it stands.
     pub is_again: bool,
+    /// Nodes that it must not compute.
+    pub hold: Vec<String>,
 }
 
 /// The last run, for `%time` and `%diff`.
@@ -133,6 +135,7 @@ impl Execution<'_> {
             picture,
             picture_id: fresh_id("dag"),
             is_again: false,
+            hold: Vec::new(),
         };
         let bundle = self.run_nodes(&revision, &request)?;
         self.display_value(&revision, bundle, request);
@@ -185,11 +188,14 @@ impl Execution<'_> {
         let delay = if request.picture { PICTURE_AFTER } else { PICTURE_IF_SLOW };
         let view = self.run_view(revision, &request.targets);
         tracing::debug!(target: "run", view = ?started.elapsed());
-        let painter = match request.picture_id.as_str() {
-            "" => Painter::start(view, self.output.clone(), delay, fresh_id("dag"), false),
-            id => Painter::start(view, self.output.clone(), delay, id.to_owned(), request.is_again),
+        let id = match request.picture_id.as_str() {
+            "" => fresh_id("dag"),
+            id => id.to_owned(),
         };
-        *self.shared.painter() = Some(painter);
+        // Made anew it has a picture if one stands there.
+        let has_picture = request.picture || !request.is_again;
+        *self.shared.painter() =
+            has_picture.then(|| Painter::start(view, self.output.clone(), delay, id, request.is_again));
         let mut answer = self.shared.once_or_again(|| {
             let worker = self.shared.commit(revision)?;
             let _phase = self.shared.enter(Phase::Running)?;
@@ -200,6 +206,7 @@ impl Execution<'_> {
                 inputs: inputs.clone(),
                 overrides: request.overrides.clone(),
                 recompute: request.recompute.clone(),
+                hold: request.hold.clone(),
             }))
         });
         if matches!(answer, Ok(Ok(_))) {
@@ -221,7 +228,9 @@ impl Execution<'_> {
         tracing::debug!(target: "run", picture = ?(started.elapsed() - wall));
         let run =
             LastRun { revision: revision.clone(), targets: request.targets.clone(), started, wall, tally };
-        self.shared.knowledge().last_run = Some(run);
+        if !request.is_again {
+            self.shared.knowledge().last_run = Some(run);
+        }
         let facts = match &mut answer {
             Ok(Ok(done)) => done.facts.take(),
             _ => None,
@@ -266,6 +275,7 @@ impl Execution<'_> {
         record.targets.clone_from(&request.targets);
         record.inputs = inputs.iter().filter(is_input).map(|it| (it.0.clone(), given(it.1))).collect();
         record.overrides = request.overrides.iter().map(|it| (it.0.clone(), given(it.1))).collect();
+        record.by.kind = if request.is_again { "live" } else { "notebook" }.to_owned();
         record.config = config;
         record.recompute = request.recompute.clone();
         record
@@ -280,6 +290,7 @@ impl Execution<'_> {
         wall: Duration,
     ) {
         let mut record = std::mem::take(&mut *self.shared.record());
+        let is_live = record.by.kind == "live";
         record.milliseconds = (wall.as_secs_f64() * 1e6).round() / 1e3;
         record.outcome = match answer {
             // It did not begin.
@@ -295,7 +306,7 @@ impl Execution<'_> {
             }
         };
         self.shared.recorder.hand_over(Finished { record, revision: revision.clone(), facts });
-        if let Some(problem) = self.shared.recorder.take_problem() {
+        if !is_live && let Some(problem) = self.shared.recorder.take_problem() {
             let line = format!("warning: runs are not recorded in .brooklet: {problem}\n");
             self.output.stream(Stream::Stderr, &line);
         }

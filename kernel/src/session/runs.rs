@@ -152,6 +152,8 @@ impl Execution<'_> {
         if !missing.is_empty() {
             return Err(cannot_repeat(record, missing));
         }
+        // What a display is compared with is not what the notebook has set meanwhile.
+        let _paused = self.shared.live.pause();
         let (config, inputs) = {
             let mut knowledge = self.shared.knowledge();
             let config = std::mem::replace(&mut knowledge.config, record.config.clone());

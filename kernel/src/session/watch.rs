@@ -72,6 +72,7 @@ impl Execution<'_> {
         let before = before.filter(|it| !it.graph.nodes.is_empty());
         let change = before.map(|it| diff(&it.graph, &revision.graph)).unwrap_or_default();
         self.draw_graph(&revision, &change);
+        self.shared.live.acknowledge(&revision);
         Ok(())
     }
 

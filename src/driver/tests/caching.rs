@@ -159,6 +159,23 @@ fn what_is_computed_again_lends_its_value_to_no_other_node() {
     }
 }
 
+#[test]
+fn what_is_held_back_is_found_and_never_computed() {
+    let mut driver = driver(CHAIN);
+    let held = |a: &str| {
+        let request = Request::of(["wants_text"]).input_literal("a", a);
+        Request { hold: vec!["report".to_owned()], ..request }
+    };
+    let (events, report) = execute(&mut driver, &held("1"));
+    let because = "it would have to be computed, and is held back in this run";
+    assert_eq!(events, format!("<a +total -report({because}) -wants_text(report)"));
+    assert_eq!((report.failures[0].kind.as_str(), report.failures[0].node.as_str()), ("Held", "report"));
+    ends(&mut driver, "1");
+    let edited = [("total", "v2", &["a"][..]), CHAIN[1], CHAIN[2]];
+    commit(&mut driver, &edited);
+    assert_eq!(execute(&mut driver, &held("1")).0, "<a =total .report .wants_text");
+}
+
 /// `lines` reads the file that `location` names, and `lines_there` the one that a node names.
 fn reading(base: &Path) -> Driver {
     let mut graph =
