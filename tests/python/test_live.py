@@ -78,7 +78,7 @@ def test_what_a_cell_changes_itself_marks_nothing(live):
     assert live.ok("plus").text == "33"
     live.ok("other")
     save(live, "x - 1", "x - 2")
-    live.shown(lambda it: it == "[stale: `other` changed]\\n2", "a save is followed")
+    live.shown(lambda it: it == "[stale: `other` changed]\n2", "a save is followed")
     live.ok("%help")
     assert not any(it["data"]["text/plain"].startswith("[stale: `plus`") for it in live.displays.values())
 
