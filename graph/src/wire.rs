@@ -53,6 +53,16 @@ pub enum Show {
     Frame,
     Dict,
     Json,
+    /// Tables with so many rows of both ends.
+    Rows {
+        rows: usize,
+    },
+    /// The first rows; of a plan too.
+    Head {
+        rows: usize,
+    },
+    /// What the columns hold.
+    Describe,
     /// Compute only: a Rust cell is about to use the values.
     Nothing,
 }

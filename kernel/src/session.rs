@@ -442,6 +442,8 @@ impl Execution<'_> {
             }
             "input" => self.input(call),
             "run" => self.run(call),
+            "head" => self.head(call),
+            "describe" => self.describe(call),
             "dag" => self.dag(call),
             "nodes" => self.nodes(call),
             "source" => self.source(call),

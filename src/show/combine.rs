@@ -8,6 +8,8 @@ use polars::prelude::*;
 use serde_json::{Map, Value as Json};
 
 use super::Render;
+use super::describe::describe;
+use super::frame::{Ends, frame_ends, series_ends};
 use super::html::{escape, page};
 use crate::value::{ColumnView, Value};
 
@@ -27,7 +29,73 @@ pub fn combine(values: &[(String, Value)], show: Show) -> Result<MimeBundle, Str
         }),
         (Show::Frame, [(name, value)]) if value.get::<DataFrame>().is_some() => Ok(value.render(name)),
         (Show::Frame, _) => Ok(frame_of(values)?.render()),
+        (Show::Rows { rows }, _) => {
+            let ends = Ends::of(rows);
+            if values.len() > 1
+                && let Ok(frame) = frame_of(values)
+            {
+                return Ok(frame_ends(&frame, "", ends));
+            }
+            each(values, |name, value| Ok(with_ends(&table_of(name, value)?, name, ends)))
+        }
+        (Show::Head { rows }, _) => each(values, |name, value| {
+            let table = match value.get::<LazyFrame>() {
+                // The plan is collected as far as it is looked at.
+                Some(plan) => Table::Frame(collected(name, plan.clone().limit(rows as IdxSize))?),
+                None => table_of(name, value)?,
+            };
+            Ok(with_ends(&table, name, Ends::head(rows)))
+        }),
+        (Show::Describe, _) => each(values, |name, value| {
+            Ok(match table_of(name, value)? {
+                Table::Frame(frame) => describe(&frame, name),
+                Table::Series(series) => describe(&series.into_frame(), name),
+            })
+        }),
     }
+}
+
+/// What has rows.
+enum Table {
+    Frame(DataFrame),
+    Series(Series),
+}
+
+/// A value that has rows; a plan is collected.
+fn table_of(name: &str, value: &Value) -> Result<Table, String> {
+    if let Some(frame) = value.get::<DataFrame>() {
+        return Ok(Table::Frame(frame.clone()));
+    }
+    if let Some(plan) = value.get::<LazyFrame>() {
+        return Ok(Table::Frame(collected(name, plan.clone())?));
+    }
+    match value.column(name) {
+        Some(view) => Ok(Table::Series(view.series)),
+        None => Err(format!("`{name}` is a `{}`, which has no rows", value.type_name())),
+    }
+}
+
+fn collected(name: &str, plan: LazyFrame) -> Result<DataFrame, String> {
+    plan.collect().map_err(|error| format!("`{name}` cannot be collected: {error}"))
+}
+
+fn with_ends(table: &Table, name: &str, ends: Ends) -> MimeBundle {
+    match table {
+        Table::Frame(frame) => frame_ends(frame, name, ends),
+        Table::Series(series) => series_ends(series, name, ends),
+    }
+}
+
+/// One value by itself, several below their names.
+fn each(
+    values: &[(String, Value)],
+    show: impl Fn(&str, &Value) -> Result<MimeBundle, String>,
+) -> Result<MimeBundle, String> {
+    if let [(name, value)] = values {
+        return show(name, value);
+    }
+    let bundles = values.iter().map(|(name, value)| Ok((name.clone(), show(name, value)?)));
+    Ok(entries(bundles.collect::<Result<Vec<_>, String>>()?.into_iter()))
 }
 
 /// `{"target": value}`, as JSON and as text.

@@ -73,13 +73,17 @@ font-variant-numeric:tabular-nums;white-space:nowrap;table-layout:auto;width:aut
 .brooklet table.bk-table th,.brooklet table.bk-table td{border:0;padding:3px 14px 3px 0;\
 background:transparent;color:inherit;vertical-align:top;max-width:none}\
 .brooklet table.bk-table thead{border:0}\
-.brooklet table.bk-table th{font-weight:600;padding-bottom:4px}\
+.brooklet table.bk-table th{font-weight:600;padding-bottom:4px;vertical-align:bottom}\
 .brooklet table.bk-table tbody tr,.brooklet table.bk-table tbody tr:nth-child(n){background:transparent;\
 border-bottom:1px solid var(--bk-faint)}\
 .brooklet table.bk-table tbody tr:hover{background:var(--bk-hover)}\
 .brooklet .bk-type{font-weight:400;font-size:11px;color:var(--bk-soft);font-family:var(--bk-mono)}\
 .brooklet .bk-bar{height:2px;min-width:2.5em;margin-top:3px;background:var(--bk-faint);border-radius:1px}\
 .brooklet .bk-bar div{height:2px;background:var(--bk-accent);border-radius:1px}\
+.brooklet .bk-dist{height:16px;margin-top:4px;font-size:11px;line-height:16px;font-weight:400;color:var(--bk-soft)}\
+.brooklet .bk-dist svg{display:block}\
+.brooklet .bk-dist path{fill:var(--bk-accent)}\
+.brooklet .bk-tall th{position:sticky;top:0;background:var(--bk-ground)!important}\
 .brooklet .bk-none{color:var(--bk-soft);font-style:italic;opacity:.75}\
 .brooklet .bk-gap td{color:var(--bk-soft)}\
 .brooklet .bk-caption{color:var(--bk-soft);font-size:12px;margin-top:6px}\

@@ -4,7 +4,10 @@
 //! come from the frontend's theme with fallbacks, and what carries meaning (alignment, emphasis) also stands
 //! inline. Everything that comes from a value is escaped. Plain text is always there too.
 
+mod cell;
 mod combine;
+mod describe;
+mod distribution;
 mod frame;
 mod html;
 mod lazy;

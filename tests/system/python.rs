@@ -82,6 +82,11 @@ fn stress() {
 }
 
 #[test]
+fn tables() {
+    run("test_tables.py", &[]);
+}
+
+#[test]
 fn tools() {
     run("test_tools.py", &[]);
 }

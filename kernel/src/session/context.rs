@@ -114,7 +114,9 @@ fn in_magic(before: &str, start: usize, times: usize) -> Context {
         return Context::Option { magic: Named(magic), place };
     }
     match magic.arguments {
-        Arguments::Targets { .. } | Arguments::Node => Context::Node { magic: Named(magic), place },
+        Arguments::Targets { .. } | Arguments::Node | Arguments::NodeAndNumber => {
+            Context::Node { magic: Named(magic), place }
+        }
         Arguments::Paths { .. } => Context::File { place, is_rust: true },
         Arguments::Pairs => value_of(OptValue::Pair, magic, &word.text, place),
         Arguments::Choice(words) => Context::Choice { words, place },

@@ -37,6 +37,8 @@ pub enum Arguments {
     },
     /// Exactly one node.
     Node,
+    /// A node, then perhaps a whole number.
+    NodeAndNumber,
     /// Files or directories.
     Paths {
         least: usize,
@@ -149,6 +151,7 @@ pub static MAGICS: &[Magic] = &[
                 OptValue::OneOf(&["frame", "dict", "json"]),
                 "frame: one column per target; dict: each by itself; json: exact, for machines",
             ),
+            option("--rows", OptValue::Number, "shows tables with so many rows of both ends"),
             INPUT,
             OVERRIDE,
             option("--recompute", OptValue::Nodes, "runs these again though their results are kept"),
@@ -162,7 +165,26 @@ pub static MAGICS: &[Magic] = &[
             "%run total --as json --input a=1 --override fx=1.1",
             "%run total --recompute fx rates",
             "%run total --all",
+            "%run summary --rows 100",
         ],
+    },
+    Magic {
+        name: "head",
+        kind: Kind::Line,
+        arguments: Arguments::NodeAndNumber,
+        options: &[INPUT, OVERRIDE],
+        summary: "Shows the first rows of a node's value; of a plan no more than these are computed.",
+        details: "10 unless told otherwise, 1,000 at most.",
+        examples: &["%head summary", "%head summary 50"],
+    },
+    Magic {
+        name: "describe",
+        kind: Kind::Line,
+        arguments: Arguments::Targets { least: 1 },
+        options: &[INPUT, OVERRIDE],
+        summary: "Says what the columns hold: values, nulls, distinct, mean, deviation, quantiles.",
+        details: "A plan is collected for it.",
+        examples: &["%describe summary"],
     },
     Magic {
         name: "dag",
@@ -342,6 +364,7 @@ impl Magic {
             Arguments::Targets { least: 0 } => "[TARGET…]".to_owned(),
             Arguments::Targets { .. } => "TARGET…".to_owned(),
             Arguments::Node => "NODE".to_owned(),
+            Arguments::NodeAndNumber => "NODE [N]".to_owned(),
             Arguments::Paths { least: 0 } => "[PATH…]".to_owned(),
             Arguments::Paths { .. } => "PATH…".to_owned(),
             Arguments::Pairs => "[k=v…]".to_owned(),

@@ -29,6 +29,9 @@ const PICTURE_AFTER: Duration = Duration::from_millis(40);
 /// A bare name or a Rust cell shows the picture only if somebody would wonder what goes on.
 const PICTURE_IF_SLOW: Duration = Duration::from_millis(300);
 
+/// So many rows `%head` shows unless told otherwise.
+const HEAD: usize = 10;
+
 /// What a worker answered, or how it ended.
 type Answer = std::result::Result<Done, Death>;
 
@@ -102,17 +105,27 @@ impl Tally {
     }
 }
 
+/// The run that a magic asks for: its targets, with the values for this run.
+fn asked(call: &Call, show: Show) -> Result<Request> {
+    let usage = |it: UsageError| errors::usage(&it);
+    let inputs = call.option_pairs("--input").map_err(usage)?.into_iter().collect();
+    let overrides = call.option_pairs("--override").map_err(usage)?.into_iter().collect();
+    Ok(Request { targets: call.texts(), show, inputs, overrides, ..Request::default() })
+}
+
 impl Execution<'_> {
     /// `%run TARGET…`
     pub(super) fn run(&self, call: &Call) -> Result<()> {
         let usage = |it: UsageError| errors::usage(&it);
-        let inputs: Literals = call.option_pairs("--input").map_err(usage)?.into_iter().collect();
-        let overrides: Literals = call.option_pairs("--override").map_err(usage)?.into_iter().collect();
-        let show = match call.value("--as").as_deref() {
-            Some("frame") => Show::Frame,
-            Some("dict") => Show::Dict,
-            Some("json") => Show::Json,
-            _ => Show::Auto,
+        let show = match (call.value("--as").as_deref(), call.number("--rows")) {
+            (Some(_), Some(_)) => {
+                return Err(usage(call.error("`--rows` is about tables as they are shown without `--as`")));
+            }
+            (Some("frame"), None) => Show::Frame,
+            (Some("dict"), None) => Show::Dict,
+            (Some(_), None) => Show::Json,
+            (None, Some(rows)) => Show::Rows { rows },
+            (None, None) => Show::Auto,
         };
         let revision = self.revision()?;
         // For machines: one bundle and nothing beside it, unless it takes long.
@@ -128,15 +141,33 @@ impl Execution<'_> {
         };
         let request = Request {
             targets: call.texts(),
-            show,
-            inputs,
-            overrides,
             recompute,
             picture,
             picture_id: fresh_id("dag"),
-            is_again: false,
-            hold: Vec::new(),
+            ..asked(call, show)?
         };
+        let bundle = self.run_nodes(&revision, &request)?;
+        self.display_value(&revision, bundle, request);
+        Ok(())
+    }
+
+    /// `%head NODE [N]`
+    pub(super) fn head(&self, call: &Call) -> Result<()> {
+        let rows = call.texts().get(1).and_then(|it| it.parse().ok()).unwrap_or(HEAD);
+        self.show_as(call, Show::Head { rows })
+    }
+
+    /// `%describe NODE…`
+    pub(super) fn describe(&self, call: &Call) -> Result<()> {
+        self.show_as(call, Show::Describe)
+    }
+
+    fn show_as(&self, call: &Call, show: Show) -> Result<()> {
+        let mut request = asked(call, show)?;
+        if let Show::Head { .. } = show {
+            request.targets.truncate(1);
+        }
+        let revision = self.revision()?;
         let bundle = self.run_nodes(&revision, &request)?;
         self.display_value(&revision, bundle, request);
         Ok(())

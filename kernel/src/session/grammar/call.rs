@@ -198,6 +198,7 @@ fn check_arguments(call: &Call) -> Result<(), UsageError> {
         Arguments::Nothing => (0, 0, "no argument"),
         Arguments::Targets { least } => (least, usize::MAX, "the name of a node"),
         Arguments::Node => (1, 1, "the name of a node"),
+        Arguments::NodeAndNumber => (1, 2, "the name of a node"),
         Arguments::Paths { least } => (least, usize::MAX, "a file or a directory"),
         Arguments::Pairs => (0, usize::MAX, "k=v"),
         Arguments::OneOptional(what) => (0, 1, what),
@@ -211,14 +212,24 @@ fn check_arguments(call: &Call) -> Result<(), UsageError> {
     if let Some(word) = call.words.get(most) {
         let message = if most == 0 {
             format!("{title} takes no argument, but got `{}`", word.text)
+        } else if most == 2 {
+            format!("{title} takes a node and a number, but got `{}` too", word.text)
         } else {
             format!("{title} takes one argument, but got `{}` too", word.text)
         };
         return Err(call.wrong(&word.place, message));
     }
-    for word in &call.words {
+    for (at, word) in call.words.iter().enumerate() {
         match call.magic.arguments {
-            Arguments::Targets { .. } | Arguments::Node if !words::is_name(&word.text) => {
+            Arguments::NodeAndNumber if at == 1 => {
+                if word.text.parse::<usize>().is_err() {
+                    let message = format!("{title} takes a whole number of rows, not `{}`", word.text);
+                    return Err(call.wrong(&word.place, message));
+                }
+            }
+            Arguments::Targets { .. } | Arguments::Node | Arguments::NodeAndNumber
+                if !words::is_name(&word.text) =>
+            {
                 let mut error = call.wrong(&word.place, format!("`{}` is not the name of a node", word.text));
                 if word.text.contains('=') && call.magic.option("--input").is_some() {
                     error.hint = Some(format!("give an input as `--input {}`", word.text));
