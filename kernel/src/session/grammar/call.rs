@@ -221,12 +221,11 @@ fn check_arguments(call: &Call) -> Result<(), UsageError> {
     }
     for (at, word) in call.words.iter().enumerate() {
         match call.magic.arguments {
-            Arguments::NodeAndNumber if at == 1 => {
-                if word.text.parse::<usize>().is_err() {
-                    let message = format!("{title} takes a whole number of rows, not `{}`", word.text);
-                    return Err(call.wrong(&word.place, message));
-                }
+            Arguments::NodeAndNumber if at == 1 && word.text.parse::<usize>().is_err() => {
+                let message = format!("{title} takes a whole number of rows, not `{}`", word.text);
+                return Err(call.wrong(&word.place, message));
             }
+            Arguments::NodeAndNumber if at == 1 => {}
             Arguments::Targets { .. } | Arguments::Node | Arguments::NodeAndNumber
                 if !words::is_name(&word.text) =>
             {
