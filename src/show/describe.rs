@@ -4,11 +4,14 @@ use brooklet_graph::wire::MimeBundle;
 use polars::prelude::*;
 
 use super::cell::{number, short};
-use super::html::{caption, escape, grouped, page};
+use super::html::{caption, escape, grouped, page, shortened};
 
 /// Everything that is told about one column.
 const HEADINGS: [&str; 12] =
     ["column", "type", "values", "nulls", "distinct", "mean", "std", "min", "25 %", "50 %", "75 %", "max"];
+
+/// Characters of the least and the largest text.
+const TEXT: usize = 24;
 
 /// Count, nulls, distinct values, mean, deviation (of the sample) and quantiles (linear between two values) of each
 /// column. What a type does not have is left empty.
@@ -72,7 +75,8 @@ fn ends(series: &Series) -> (String, String) {
     if least.is_null() {
         return none;
     }
-    (short(least.value()), short(most.value()))
+    let text = |value: Scalar| shortened(&short(value.value()), TEXT);
+    (text(least), text(most))
 }
 
 fn table(rows: &[[String; 12]]) -> String {

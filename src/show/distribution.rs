@@ -35,9 +35,12 @@ pub(super) fn note(spacing: usize) -> String {
     }
 }
 
-/// The HTML that stands in the header; empty for types whose values have neither order nor names, and without values.
+/// The HTML that stands in the header. It holds nothing but its place for types whose values have neither order nor
+/// names, and without values.
 pub(super) fn distribution(series: &Series, spacing: usize) -> String {
-    let Some((picture, words)) = look(series, spacing) else { return String::new() };
+    let Some((picture, words)) = look(series, spacing) else {
+        return "<div class=\"bk-dist\"></div>".to_owned();
+    };
     let rows = if spacing > 1 { format!("1 row in {}: ", grouped(spacing)) } else { String::new() };
     format!("<div class=\"bk-dist\" title=\"{}\">{picture}</div>", escape(&format!("{rows}{words}")))
 }

@@ -71,7 +71,7 @@ color:var(--bk-ink);font-size:13px;line-height:1.45}\
 .brooklet table.bk-table{border-collapse:collapse;border:0;margin:0;font-size:13px;\
 font-variant-numeric:tabular-nums;white-space:nowrap;table-layout:auto;width:auto}\
 .brooklet table.bk-table th,.brooklet table.bk-table td{border:0;padding:3px 14px 3px 0;\
-background:transparent;color:inherit;vertical-align:top;max-width:none}\
+background:transparent;color:inherit;vertical-align:top;max-width:none;white-space:nowrap}\
 .brooklet table.bk-table thead{border:0}\
 .brooklet table.bk-table th{font-weight:600;padding-bottom:4px;vertical-align:bottom}\
 .brooklet table.bk-table tbody tr,.brooklet table.bk-table tbody tr:nth-child(n){background:transparent;\
