@@ -179,8 +179,9 @@ fn work(shared: &Shared, queue: &Receiver<Job>) {
     // What others wrote counts too, and what was left behind.
     let mut written = LOOK;
     for job in queue {
+        let mut settled = None;
         match job {
-            Job::Settle(done) => drop(done.send(())),
+            Job::Settle(done) => settled = Some(done),
             _ if shared.is_off() => {}
             Job::Lines(lines, compiled) => note(shared, lines.iter().map(|it| it.entry(&compiled)).collect()),
             Job::Value(entry, value, format) => written += write(shared, entry, &value, format),
@@ -193,6 +194,10 @@ fn work(shared: &Shared, queue: &Receiver<Job>) {
         }
         shared.pending.fetch_sub(1, Ordering::SeqCst);
         hold::less();
+        // Last: whoever waited finds a writer that is no longer busy.
+        if let Some(done) = settled {
+            let _ = done.send(());
+        }
     }
 }
 
