@@ -180,7 +180,10 @@ mod tests {
     #[test]
     fn nodes_options_and_their_words_are_offered() {
         assert_eq!(texts("%run sp"), ["spend", "spend_mean"]);
-        assert_eq!(texts("%run spend --"), ["--as", "--input", "--override", "--recompute", "--all"]);
+        assert_eq!(
+            texts("%run spend --"),
+            ["--as", "--rows", "--input", "--override", "--recompute", "--all"]
+        );
         assert_eq!(texts("%run spend --as "), ["frame", "dict", "json"]);
         assert_eq!(texts("%run spend --as=j"), ["json"]);
         assert_eq!(texts("%input s"), ["signups=", "spend="]);

@@ -413,7 +413,7 @@ mod tests {
     fn usage_names_every_argument_and_option() {
         assert_eq!(
             find("run", Kind::Line).unwrap().usage(),
-            "%run TARGET… [--as frame|dict|json] [--input k=v]… [--override k=v]… [--recompute NODE…] [--all]"
+            "%run TARGET… [--as frame|dict|json] [--rows N] [--input k=v]… [--override k=v]… [--recompute NODE…] [--all]"
         );
         assert_eq!(find("watch", Kind::Line).unwrap().usage(), "%watch [PATH…] [--allow-overrides]");
         assert_eq!(find("transform", Kind::Cell).unwrap().usage(), "%%transform NAME [--write FILE]");

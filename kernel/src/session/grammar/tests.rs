@@ -108,6 +108,8 @@ fn each_mistake_is_named_and_pointed_at() {
         ("%input a=\"x y", "the quote `\"` is never closed", "\""),
         ("%source", "%source needs the name of a node", "%source"),
         ("%source a b", "%source takes one argument, but got `b` too", "b"),
+        ("%head a few", "%head takes a whole number of rows, not `few`", "few"),
+        ("%head a 1 2", "%head takes a node and a number, but got `2` too", "2"),
         ("%restart now", "%restart takes no argument, but got `now`", "now"),
         ("%live maybe", "%live takes on or off, not `maybe`", "maybe"),
         ("%%transform", "%%transform needs NAME", "%%transform"),
@@ -130,7 +132,7 @@ fn hints_say_what_to_write() {
     assert!(hint("%input a = 1").starts_with("no spaces around `=`"));
     assert_eq!(
         parse("%run").unwrap_err().usage,
-        "%run TARGET… [--as frame|dict|json] [--input k=v]… [--override k=v]… [--recompute NODE…] [--all]"
+        "%run TARGET… [--as frame|dict|json] [--rows N] [--input k=v]… [--override k=v]… [--recompute NODE…] [--all]"
     );
 }
 
