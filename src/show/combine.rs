@@ -39,12 +39,13 @@ pub fn combine(values: &[(String, Value)], show: Show) -> Result<MimeBundle, Str
             each(values, |name, value| Ok(with_ends(&table_of(name, value)?, name, ends)))
         }
         (Show::Head { rows }, _) => each(values, |name, value| {
+            let ends = Ends::head(rows);
             let table = match value.get::<LazyFrame>() {
                 // The plan is collected as far as it is looked at.
-                Some(plan) => Table::Frame(collected(name, plan.clone().limit(rows as IdxSize))?),
+                Some(plan) => Table::Frame(collected(name, plan.clone().limit(ends.rows() as IdxSize))?),
                 None => table_of(name, value)?,
             };
-            Ok(with_ends(&table, name, Ends::head(rows)))
+            Ok(with_ends(&table, name, ends))
         }),
         (Show::Describe, _) => each(values, |name, value| {
             Ok(match table_of(name, value)? {

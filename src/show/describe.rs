@@ -4,6 +4,7 @@ use brooklet_graph::wire::MimeBundle;
 use polars::prelude::*;
 
 use super::cell::{number, short};
+use super::count;
 use super::html::{caption, escape, grouped, page, shortened};
 
 /// Everything that is told about one column.
@@ -12,15 +13,22 @@ const HEADINGS: [&str; 12] =
 
 /// Characters of the least and the largest text.
 const TEXT: usize = 24;
+/// Characters of a column's name and of its type.
+const NAME: usize = 60;
+/// More columns are counted in the caption only: notebooks stay small.
+const COLUMNS: usize = 200;
 
 /// Count, nulls, distinct values, mean, deviation (of the sample) and quantiles (linear between two values) of each
 /// column. What a type does not have is left empty.
 pub(super) fn describe(frame: &DataFrame, node: &str) -> MimeBundle {
     let rows: Vec<[String; 12]> =
-        frame.columns().iter().map(|it| of_column(it.as_materialized_series())).collect();
-    let height = format!("{} rows", grouped(frame.height()));
-    let width = format!("{} columns", grouped(frame.width()));
-    let html = page(&format!("{}{}", table(&rows), caption(&[&height, &width, node])));
+        frame.columns().iter().take(COLUMNS).map(|it| of_column(it.as_materialized_series())).collect();
+    let (height, width) = (count(frame.height(), "row"), count(frame.width(), "column"));
+    let more = match frame.width() - rows.len() {
+        0 => String::new(),
+        hidden => format!("{} not shown", count(hidden, "more column")),
+    };
+    let html = page(&format!("{}{}", table(&rows), caption(&[&height, &width, node, &more])));
     MimeBundle::text(text(&rows)).with("text/html", html)
 }
 
@@ -46,8 +54,8 @@ fn of_column(series: &Series) -> [String; 12] {
     };
     let (least, most) = ends(series);
     [
-        series.name().to_string(),
-        dtype.to_string(),
+        shortened(&series.name().replace(['\n', '\r'], "⏎"), NAME),
+        shortened(&dtype.to_string(), NAME),
         grouped(series.len() - nulls),
         grouped(nulls),
         distinct,
@@ -117,6 +125,17 @@ fn text(rows: &[[String; 12]]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_wide_frame_the_first_columns_are_told() {
+        let name = |at: usize| format!("{}{at}", "é<&>\n".repeat(40));
+        let columns = (0..1_000).map(|at| Column::new(name(at).as_str().into(), [1.5])).collect();
+        let bundle = describe(&DataFrame::new(1, columns).unwrap(), "");
+        let html = bundle.data["text/html"].as_str().unwrap();
+        assert!(html.len() < 200_000, "{}", html.len());
+        assert!(html.contains("1 row · 1,000 columns · 800 more columns not shown"));
+        assert_eq!(bundle.plain().lines().count(), 201);
+    }
 
     #[test]
     fn every_column_has_a_row() {

@@ -35,7 +35,7 @@ impl Ends {
         Ends { head: rows.min(ROWS), tail: 0 }
     }
 
-    fn rows(self) -> usize {
+    pub(super) fn rows(self) -> usize {
         self.head + self.tail
     }
 }
@@ -96,7 +96,8 @@ pub(super) fn series_ends(series: &Series, node: &str, ends: Ends) -> MimeBundle
     let node = if series.name() == node { "" } else { node };
     let size = bytes(series.estimated_size());
     let html = fit(&[series], ends, |fitted| caption(&[&shape, &size, node, &fitted.rows, &fitted.note]));
-    MimeBundle::text(format!("{series}")).with("text/html", html)
+    let text = if ends.tail == 0 { format!("{}", series.head(Some(ends.head))) } else { format!("{series}") };
+    MimeBundle::text(text).with("text/html", html)
 }
 
 fn plural(number: usize) -> &'static str {

@@ -65,9 +65,11 @@ def test_as_many_rows_as_asked_for(tables):
 def test_the_first_rows_of_frames_series_and_plans(tables):
     assert rows(html(tables.ok("%head sales 3"))) == ["0", "1", "2", "⋮"]
     assert rows(html(tables.ok("%head sales"))) == [str(it) for it in range(10)] + ["⋮"]
-    assert rows(html(tables.ok("%head n 2"))) == ["0", "1", "⋮"]
+    series = tables.ok("%head n 2")
+    assert rows(html(series)) == ["0", "1", "⋮"] and "shape: (2,)" in series.text
     plan = tables.ok("%head plan 2")
     assert rows(html(plan)) == ["5", "6"] and "shape: (2, 5)" in plan.text
+    assert "95 rows" in html(tables.ok(f"%head plan {1 << 32}")), "more than polars can count is all there is"
     assert "`broken` cannot be collected" in tables.fails("%head broken").value
     assert "has no rows" in tables.fails("%head words").value
     assert "a whole number of rows, not `few`" in tables.fails("%head sales few").value

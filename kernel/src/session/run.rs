@@ -139,55 +139,37 @@ impl Execution<'_> {
             (false, nodes) if nodes.is_empty() => Recompute::Nothing,
             (false, nodes) => Recompute::Nodes(nodes),
         };
-        let request = Request {
-            targets: call.texts(),
-            recompute,
-            picture,
-            picture_id: fresh_id("dag"),
-            ..asked(call, show)?
-        };
-        let bundle = self.run_nodes(&revision, &request)?;
-        self.display_value(&revision, bundle, request);
-        Ok(())
+        let request = Request { recompute, picture, picture_id: fresh_id("dag"), ..asked(call, show)? };
+        self.run_and_show(&revision, request)
     }
 
     /// `%head NODE [N]`
     pub(super) fn head(&self, call: &Call) -> Result<()> {
         let rows = call.texts().get(1).and_then(|it| it.parse().ok()).unwrap_or(HEAD);
-        self.show_as(call, Show::Head { rows })
+        let mut request = asked(call, Show::Head { rows })?;
+        request.targets.truncate(1);
+        self.run_and_show(&self.revision()?, request)
     }
 
     /// `%describe NODE…`
     pub(super) fn describe(&self, call: &Call) -> Result<()> {
-        self.show_as(call, Show::Describe)
-    }
-
-    fn show_as(&self, call: &Call, show: Show) -> Result<()> {
-        let mut request = asked(call, show)?;
-        if let Show::Head { .. } = show {
-            request.targets.truncate(1);
-        }
-        let revision = self.revision()?;
-        let bundle = self.run_nodes(&revision, &request)?;
-        self.display_value(&revision, bundle, request);
-        Ok(())
+        self.run_and_show(&self.revision()?, asked(call, Show::Describe)?)
     }
 
     /// A cell of bare names: the values, nothing compiled.
     pub(super) fn show_values(&self, revision: &Arc<Revision>, names: Vec<String>) -> Result<()> {
-        let request = Request { targets: names, ..Request::default() };
-        let bundle = self.run_nodes(revision, &request)?;
-        self.display_value(revision, bundle, request);
-        Ok(())
+        self.run_and_show(revision, Request { targets: names, ..Request::default() })
     }
 
-    /// Shows what a run gave, which follows the files from now on.
-    fn display_value(&self, revision: &Arc<Revision>, bundle: MimeBundle, request: Request) {
+    /// Runs nodes and shows what they give, which follows the files from now on.
+    fn run_and_show(&self, revision: &Arc<Revision>, request: Request) -> Result<()> {
+        let bundle = self.run_nodes(revision, &request)?;
         let id = fresh_id("value");
         self.output.display(&bundle, Some(&id));
         // What was to be computed again was, once.
         let request = Request { recompute: Recompute::Nothing, ..request };
         self.keep_display(revision, Shows::Nodes(request), Some((id, bundle)));
+        Ok(())
     }
 
     /// One node's value as a bundle.
